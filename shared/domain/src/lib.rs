@@ -1,0 +1,22 @@
+//! The words of a flash sale, with no IO: ids, money, events, orders, refusals, queue messages and token claims.
+//!
+//! Every other crate knows this one; it knows nobody. Times are Unix milliseconds (`*_ms`) and always passed in.
+
+pub mod claims;
+pub mod clock;
+pub mod conservation;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod reason;
+
+pub use claims::{AccessClaims, Role};
+pub use conservation::Conservation;
+pub use event::{EventDef, EventState, LedgerState, Phase, Window};
+pub use ids::{EventId, OrderId, ProductId, UserId};
+pub use message::{EntryId, OrdersMessage, OutboxEntry, QueuedOrder};
+pub use money::{Currency, Money};
+pub use order::{ClaimState, OrderStatus};
+pub use reason::Reason;
