@@ -1,1 +1,67 @@
-//! (being written)
+//! Every SQL statement of the system, a file a table or a transaction. MySQL 8 and MariaDB 10.11.
+//!
+//! The protocol's transactions (`insert`, `adopt`, `poison`, `rebuild`, `restock`, `order_life`) share three rules: READ COMMITTED;
+//! the event's row is locked first, so that two of them on one event never run at once and never deadlock; and no decision
+//! rests on a value read outside that lock. Only the database's clock decides. A deadlock or a lock timeout rolls the whole
+//! transaction back and it runs again, a few times.
+
+mod adopt;
+mod audit;
+mod connection;
+mod error;
+mod events;
+mod insert;
+mod order_life;
+mod orders;
+mod poison;
+mod presence;
+mod products;
+mod rebuild;
+mod restock;
+mod users;
+
+pub use adopt::Adopted;
+pub use audit::{EventAudit, EventFigures, Tally};
+pub use connection::DatabaseSettings;
+pub use error::{Cause, Conflict, Result, StoreError};
+pub use events::{EventRow, NewEvent, WatchedEvent};
+pub use insert::InsertOutcome;
+pub use order_life::{Change, ChangedOrder};
+pub use orders::SpikeOrderRow;
+pub use poison::Poison;
+pub use presence::Seen;
+pub use products::{Inventory, NewProduct, ProductRow};
+pub use rebuild::{KnownClaim, Snapshot, SnapshotRow};
+pub use restock::Marker;
+pub use users::{NewUser, UserRow};
+
+/// A handle on the database; clones share one pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: sqlx::MySqlPool,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// Items of all pages.
+    pub total: u64,
+}
+
+/// The answer of a transaction that demands an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fenced<T> {
+    /// The epoch was the one demanded.
+    Done(T),
+    /// It was not; nothing was written. Start over with the event's present epoch.
+    EpochMoved {
+        /// The event's epoch now.
+        now: u64,
+    },
+}
+
+pub(crate) fn unwritten() -> StoreError {
+    StoreError::Other("not built yet".into())
+}

@@ -1,0 +1,80 @@
+//! What can go wrong with the store, by what a caller does about it.
+
+use std::error::Error as StdError;
+
+/// Result of the store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Any error below this crate; kept whole for logs, never for a client.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a statement or transaction did not do what it was asked. Nothing of a failed transaction stays behind,
+/// except that the outcome of one whose COMMIT got no answer (`Unavailable`) is unknown: every write of this crate
+/// may therefore be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The present state forbids it; asking again changes nothing.
+    #[error("conflict: {what}")]
+    Conflict {
+        /// What stands in the way.
+        what: Conflict,
+    },
+    /// The user, product, event or order does not exist (or belongs to someone else).
+    #[error("not found")]
+    NotFound,
+    /// No connection, no answer in time, no free connection in the pool, or a server that is stopping: try later.
+    #[error("database unavailable: {0}")]
+    Unavailable(#[source] Cause),
+    /// Deadlock or lock wait timeout, after this crate's own attempts. Rolled back whole; repeat it.
+    #[error("lock conflict, rolled back: {0}")]
+    Retry(#[source] Cause),
+    /// The data is not what this crate writes: a person must look.
+    #[error("corrupt data: {0}")]
+    Corrupt(String),
+    /// Anything else: a value the schema refuses, a missing table, a bug.
+    #[error("database: {0}")]
+    Other(#[source] Cause),
+}
+
+/// What stands in the way of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// An account with this e-mail exists.
+    Email,
+    /// A product with this SKU exists.
+    Sku,
+    /// The inventory does not hold that many available units.
+    Inventory,
+    /// The event's state does not go there from where it is.
+    EventState,
+    /// A uniqueness rule this crate does not expect to meet here.
+    Other,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Email => "email",
+            Self::Sku => "sku",
+            Self::Inventory => "inventory",
+            Self::EventState => "event state",
+            Self::Other => "unique key",
+        })
+    }
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody changing anything: what a consumer requeues,
+    /// where any other error makes it look for the poison order in its batch.
+    pub fn transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Retry(_))
+    }
+
+    pub(crate) fn conflict(what: Conflict) -> Self {
+        Self::Conflict { what }
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt(what.into())
+    }
+}
