@@ -1,0 +1,73 @@
+//! Access tokens and passwords.
+
+use crate::reader::Reader;
+use crate::secret::Secret;
+
+/// Section `[auth]`.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// Secret. Key that signs access tokens. The default is public: prod refuses it, and any shorter than
+    /// 32 bytes; staging warns.
+    ///
+    /// `SPIKE_AUTH_SECRET`: any text that is not empty
+    pub secret: Secret,
+    /// Who issues the tokens; a token of another issuer is refused.
+    ///
+    /// `SPIKE_AUTH_ISSUER`: any text that is not empty
+    pub issuer: String,
+    /// Whom the tokens are for; a token for another audience is refused.
+    ///
+    /// `SPIKE_AUTH_AUDIENCE`: any text that is not empty
+    pub audience: String,
+    /// Name of the key, carried by each token.
+    ///
+    /// `SPIKE_AUTH_KEY_ID`: any text that is not empty
+    pub key_id: String,
+    /// Life of an access token, in seconds.
+    ///
+    /// `SPIKE_AUTH_ACCESS_TTL_S`: 60 to 86400
+    pub access_ttl_s: u64,
+    /// How far clocks may differ when a token's times are checked, in seconds.
+    ///
+    /// `SPIKE_AUTH_LEEWAY_S`: 30 to 60
+    pub leeway_s: u64,
+    /// Memory of one password hash, in KiB.
+    ///
+    /// `SPIKE_AUTH_ARGON2_MEMORY_KIB`: 19456 to 1048576
+    pub argon2_memory_kib: u32,
+    /// Passes of one password hash.
+    ///
+    /// `SPIKE_AUTH_ARGON2_ITERATIONS`: 2 to 100
+    pub argon2_iterations: u32,
+    /// Lanes of one password hash.
+    ///
+    /// `SPIKE_AUTH_ARGON2_PARALLELISM`: 1 to 64
+    pub argon2_parallelism: u32,
+    /// Threads that hash passwords; logins wait for one of them.
+    ///
+    /// `SPIKE_AUTH_ARGON2_THREADS`: 1 to 64
+    pub argon2_threads: usize,
+    /// Logins waiting for a hashing thread; one more is answered 503.
+    ///
+    /// `SPIKE_AUTH_ARGON2_QUEUE_MAX`: 1 to 10000
+    pub argon2_queue_max: usize,
+}
+
+impl AuthConfig {
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        let mut s = reader.section("auth");
+        Self {
+            secret: s.secret("secret"),
+            issuer: s.text("issuer"),
+            audience: s.text("audience"),
+            key_id: s.text("key_id"),
+            access_ttl_s: s.number("access_ttl_s", 60..=86_400),
+            leeway_s: s.number("leeway_s", 30..=60),
+            argon2_memory_kib: s.number("argon2_memory_kib", 19_456..=1_048_576),
+            argon2_iterations: s.number("argon2_iterations", 2..=100),
+            argon2_parallelism: s.number("argon2_parallelism", 1..=64),
+            argon2_threads: s.number("argon2_threads", 1..=64),
+            argon2_queue_max: s.number("argon2_queue_max", 1..=10_000),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What no single setting can know: values that contradict each other, and secrets that are public.
+
+use crate::reader::Reader;
+use crate::{Config, Profile};
+
+/// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
+const SECRET_BYTES_MIN: usize = 32;
+/// Passwords that everybody knows: ours by default, and RabbitMQ's.
+const PUBLIC_PASSWORDS: [&str; 2] = ["spike", "guest"];
+
+/// Refuses values that do not fit beside each other.
+pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
+    let trusts_nobody = config.http.trusted_proxies.is_empty();
+    reader.require(
+        !(trusts_nobody && config.http.client_ip_header.is_some()),
+        "http.client_ip_header",
+        &["http.trusted_proxies"],
+        "empty while http.trusted_proxies is empty: anybody could write the header",
+    );
+    reader.require(
+        !(trusts_nobody && config.http.proxy_protocol),
+        "http.proxy_protocol",
+        &["http.trusted_proxies"],
+        "false while http.trusted_proxies is empty: anybody could open with the line",
+    );
+    reader.require(
+        config.http.listen != config.http.ops_listen || config.http.listen.port() == 0,
+        "http.ops_listen",
+        &["http.listen"],
+        "another address than http.listen",
+    );
+    reader.require(
+        config.hot.reserve_batch_max <= config.amqp.message_orders_max,
+        "hot.reserve_batch_max",
+        &["amqp.message_orders_max"],
+        &format!("at most amqp.message_orders_max, {}", config.amqp.message_orders_max),
+    );
+    reader.require(
+        config.database.connections_min <= config.database.connections_max,
+        "database.connections_min",
+        &["database.connections_max"],
+        &format!("at most database.connections_max, {}", config.database.connections_max),
+    );
+    reader.require(
+        config.relay.republish_after_ms > config.relay.claim_idle_ms,
+        "relay.republish_after_ms",
+        &["relay.claim_idle_ms"],
+        &format!("more than relay.claim_idle_ms, {}", config.relay.claim_idle_ms),
+    );
+}
+
+/// Refuses public and short secrets in prod; elsewhere says what prod would refuse (dev is left in peace).
+pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
+    let secret = &config.auth.secret;
+    let public = reader.default_text("auth.secret");
+    let is_public = |url: &crate::ServerUrl| {
+        url.password.as_ref().is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
+    };
+    let findings = [
+        (
+            secret.expose() == public || secret.expose().len() < SECRET_BYTES_MIN,
+            "auth.secret",
+            "a secret of your own of at least 32 bytes, such as the output of `openssl rand -hex 32`",
+        ),
+        (is_public(&config.amqp.url), "amqp.url", "a password that is not a well-known default"),
+        (is_public(&config.database.url), "database.url", "a password that is not a well-known default"),
+        (is_public(&config.redis.url), "redis.url", "a password that is not a well-known default"),
+    ];
+    let mut warnings = Vec::new();
+    for (found, key, allowed) in findings.into_iter().filter(|(found, ..)| *found) {
+        match config.profile {
+            Profile::Prod => reader.require(!found, key, &["profile"], &format!("in prod {allowed}")),
+            Profile::Staging => {
+                warnings.push(format!("{}: prod would demand {allowed}", crate::reader::env_name(key)))
+            }
+            Profile::Dev => {}
+        }
+    }
+    warnings
+}

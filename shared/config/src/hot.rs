@@ -1,0 +1,71 @@
+//! The hot cores: how many, where they run, and how each one talks to Redis.
+
+use crate::choice::Choice;
+use crate::reader::Reader;
+
+/// Section `[hot]`.
+#[derive(Clone, Debug)]
+pub struct HotConfig {
+    /// Hot cores, one thread each; 0: as many as this process may run on, at least one.
+    ///
+    /// `SPIKE_HOT_CORES`: 0 to 1024
+    pub cores: usize,
+    /// Whether each hot thread stays on one CPU; turn it off where two gateways share a host.
+    ///
+    /// `SPIKE_HOT_PIN`: true or false
+    pub pin: bool,
+    /// How a core waits for the network; auto takes io_uring where the kernel has it. Epoll was measured
+    /// not slower.
+    ///
+    /// `SPIKE_HOT_DRIVER`: auto, epoll or io_uring
+    pub driver: Driver,
+    /// Longest wait of a buy for Redis, in milliseconds; afterwards the outcome is unknown and the answer
+    /// is 503.
+    ///
+    /// `SPIKE_HOT_REDIS_TIMEOUT_MS`: 10 to 60000
+    pub redis_timeout_ms: u64,
+    /// Buyers joined into one reserve call, at most amqp.message_orders_max: what one call accepts travels
+    /// in one message.
+    ///
+    /// `SPIKE_HOT_RESERVE_BATCH_MAX`: 1 to 256
+    pub reserve_batch_max: usize,
+    /// Reserve calls under way at once, per core and event; the others wait and join the next batch.
+    ///
+    /// `SPIKE_HOT_RESERVE_IN_FLIGHT_MAX`: 1 to 16
+    pub reserve_in_flight_max: usize,
+    /// Requests waiting for Redis per core; one more is answered 503 at once.
+    ///
+    /// `SPIKE_HOT_PENDING_MAX`: 1 to 1000000
+    pub pending_max: usize,
+}
+
+impl HotConfig {
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        let mut s = reader.section("hot");
+        Self {
+            cores: s.number("cores", 0..=1024),
+            pin: s.flag("pin"),
+            driver: s.choice("driver"),
+            redis_timeout_ms: s.number("redis_timeout_ms", 10..=60_000),
+            reserve_batch_max: s.number("reserve_batch_max", 1..=256),
+            reserve_in_flight_max: s.number("reserve_in_flight_max", 1..=16),
+            pending_max: s.number("pending_max", 1..=1_000_000),
+        }
+    }
+}
+
+/// How a hot core waits for the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring where the kernel has it, else epoll.
+    Auto,
+    /// epoll.
+    Epoll,
+    /// io_uring; the gateway does not start where the kernel refuses it.
+    IoUring,
+}
+
+impl Choice for Driver {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("epoll", Self::Epoll), ("io_uring", Self::IoUring)];
+}

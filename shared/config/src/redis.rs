@@ -1,0 +1,89 @@
+//! Redis, which holds the stock, the claims and the outbox.
+
+use crate::reader::Reader;
+use crate::secret::Secret;
+use crate::server_url::{ServerUrl, UrlForm};
+
+/// Section `[redis]`.
+#[derive(Clone, Debug)]
+pub struct RedisConfig {
+    /// Secret. The server, its credentials and its database number.
+    ///
+    /// `SPIKE_REDIS_URL`: redis://[[user]:password@]host[:port][/database]
+    pub url: ServerUrl,
+    /// The parts of `url`, for the hot cores' own client.
+    pub endpoint: RedisEndpoint,
+    /// Longest wait for a connection, in milliseconds.
+    ///
+    /// `SPIKE_REDIS_CONNECT_TIMEOUT_MS`: 10 to 60000
+    pub connect_timeout_ms: u64,
+    /// Longest wait for one reply on the sidecar and in the worker, in milliseconds; the hot cores have
+    /// `hot.redis_timeout_ms`.
+    ///
+    /// `SPIKE_REDIS_COMMAND_TIMEOUT_MS`: 10 to 60000
+    pub command_timeout_ms: u64,
+}
+
+/// Where Redis is and what to say first: AUTH, then SELECT. `Debug` hides the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisEndpoint {
+    /// Host name or address, an IPv6 one without brackets.
+    pub host: String,
+    /// TCP port, 6379 where the URL has none.
+    pub port: u16,
+    /// Database number, 0 where the URL has none.
+    pub database: u32,
+    /// ACL user; `None` with a password means the default user.
+    pub user: Option<String>,
+    /// Password, decoded; `None`: no AUTH.
+    pub password: Option<Secret>,
+}
+
+impl RedisConfig {
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        let mut s = reader.section("redis");
+        let url = s.server_url("url", &REDIS);
+        let endpoint = RedisEndpoint::of(&url).expect("the form accepted it");
+        Self {
+            endpoint,
+            url,
+            connect_timeout_ms: s.number("connect_timeout_ms", 10..=60_000),
+            command_timeout_ms: s.number("command_timeout_ms", 10..=60_000),
+        }
+    }
+}
+
+impl RedisEndpoint {
+    /// The parts of a Redis URL; `None` where the path is no database number or a user has no password.
+    fn of(url: &ServerUrl) -> Option<Self> {
+        let digits_only = url.path.bytes().all(|b| b.is_ascii_digit());
+        let database = match url.path.as_str() {
+            "" => 0,
+            digits if digits_only => digits.parse().ok()?,
+            _ => return None,
+        };
+        if (!url.user.is_empty() && url.password.is_none()) || url.has_query {
+            return None;
+        }
+        Some(Self {
+            host: url.host.clone(),
+            port: url.port.unwrap_or(6379),
+            database,
+            user: Some(url.user.clone()).filter(|user| !user.is_empty()),
+            password: url.password.clone().filter(|password| !password.expose().is_empty()),
+        })
+    }
+}
+
+const REDIS: UrlForm = UrlForm {
+    scheme: "redis",
+    allowed: "redis://[[user]:password@]host[:port][/database]",
+    hint: |scheme| match scheme {
+        "rediss" => {
+            "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here \
+             (redis://127.0.0.1:port)"
+        }
+        _ => "",
+    },
+    accepts: |url| RedisEndpoint::of(url).is_some(),
+};

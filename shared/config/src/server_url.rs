@@ -1,0 +1,174 @@
+//! The URL of a server, with its credentials kept out of every log and error.
+//!
+//! Stricter than RFC 3986 on purpose: a password with a reserved character that is not percent-encoded would be
+//! cut in different places by different clients, and its tail would end up where it can be printed.
+
+use std::fmt;
+
+use crate::STARS;
+use crate::secret::Secret;
+
+/// A server's URL and its parts. `Debug` and `Display` show `***` for the password and drop the query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerUrl {
+    full: Secret,
+    /// What stands before `://`.
+    pub scheme: String,
+    /// User, decoded; may be empty.
+    pub user: String,
+    /// Password, decoded.
+    pub password: Option<Secret>,
+    /// Host name or address, an IPv6 one without brackets.
+    pub host: String,
+    /// TCP port, where one is written.
+    pub port: Option<u16>,
+    /// What follows the host's slash, decoded: a database or a virtual host.
+    pub path: String,
+    /// Whether options follow a question mark.
+    pub has_query: bool,
+}
+
+/// What URLs one setting takes.
+pub(crate) struct UrlForm {
+    pub(crate) scheme: &'static str,
+    pub(crate) allowed: &'static str,
+    /// What else to say to one who wrote another scheme; may be empty.
+    pub(crate) hint: fn(&str) -> &'static str,
+    /// Conditions beyond the syntax.
+    pub(crate) accepts: fn(&ServerUrl) -> bool,
+}
+
+impl ServerUrl {
+    /// Takes a URL apart. `None` where it is not `scheme://[user[:password]@]host[:port][/path][?query]`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let scheme_fits =
+            scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        if scheme.is_empty() || !scheme_fits || rest.bytes().any(|b| b <= b' ' || b == b'#' || b == 0x7f) {
+            return None;
+        }
+        let (before_query, query) = match rest.split_once('?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (rest, None),
+        };
+        let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
+        if path.contains('@') || query.is_some_and(|query| query.contains('@')) {
+            return None;
+        }
+        let (credentials, address) = match authority.rsplit_once('@') {
+            Some((credentials, address)) => (credentials, address),
+            None => ("", authority),
+        };
+        if credentials.contains('@') {
+            return None;
+        }
+        let (user, password) = match credentials.split_once(':') {
+            Some((user, password)) => (user, Some(Secret::new(decode(password)?))),
+            None => (credentials, None),
+        };
+        let (host, port) = host_and_port(address)?;
+        Some(Self {
+            full: Secret::new(text),
+            scheme: scheme.to_owned(),
+            user: decode(user)?,
+            password,
+            host,
+            port,
+            path: decode(path)?,
+            has_query: query.is_some(),
+        })
+    }
+
+    /// The whole URL as it was written, with its password; for the client that connects, never for a log.
+    pub fn expose(&self) -> &str {
+        self.full.expose()
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme)?;
+        match (&self.password, self.user.is_empty()) {
+            (Some(_), _) => write!(f, "{}:{STARS}@", self.user)?,
+            (None, false) => write!(f, "{}@", self.user)?,
+            (None, true) => {}
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "/{}", self.path)?;
+        }
+        if self.has_query { f.write_str("?***") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What may be shown of a text that was meant as a URL, readable or not.
+pub(crate) fn masked(text: &str) -> String {
+    if let Some(url) = ServerUrl::parse(text) {
+        return url.to_string();
+    }
+    match text.split_once("://") {
+        // Without these two no credentials can be hidden in it, and the mistake is easier to see whole.
+        Some(_) if !text.contains(['@', '?']) => text.to_owned(),
+        Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            format!("{scheme}://{STARS}")
+        }
+        _ => STARS.to_owned(),
+    }
+}
+
+fn host_and_port(address: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = match address.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, after) = bracketed.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            match after {
+                "" => (host, None),
+                after => (host, Some(after.strip_prefix(':')?)),
+            }
+        }
+        None => match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    let port = match port {
+        None => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse::<u16>().ok().filter(|port| *port != 0)?)
+        }
+        Some(_) => return None,
+    };
+    let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
+    (!host.is_empty() && named).then(|| (host.to_owned(), port))
+}
+
+/// Undoes percent-encoding; `None` where it is broken or not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let (code, tail) = rest.split_at_checked(2)?;
+        let digit = |b: u8| char::from(b).to_digit(16);
+        bytes.push(u8::try_from(digit(code[0])? * 16 + digit(code[1])?).ok()?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}

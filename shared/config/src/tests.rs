@@ -1,0 +1,1 @@
+//! The configuration as its users see it: every mistake named, and a manual that cannot lie.

@@ -1,0 +1,48 @@
+//! The worker: its operations port, its batches and its periodic jobs.
+
+use std::net::SocketAddr;
+
+use crate::reader::Reader;
+
+/// Section `[worker]`.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where /metrics, /livez, /readyz and /healthz of the worker are served.
+    ///
+    /// `SPIKE_WORKER_OPS_LISTEN`: an address and a port, such as 127.0.0.1:8080
+    pub ops_listen: SocketAddr,
+    /// Orders written in one transaction.
+    ///
+    /// `SPIKE_WORKER_BATCH_ORDERS_MAX`: 1 to 10000
+    pub batch_orders_max: usize,
+    /// How long a batch that is not full waits for more messages, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_BATCH_LINGER_MS`: 0 to 1000
+    pub batch_linger_ms: u64,
+    /// Rest between two sweeps for entries to settle, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_SWEEP_INTERVAL_MS`: 10 to 600000
+    pub sweep_interval_ms: u64,
+    /// Rest between two looks whether a ledger must be rebuilt, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_WATCH_INTERVAL_MS`: 10 to 60000
+    pub watch_interval_ms: u64,
+    /// How long SIGTERM waits for the batch under way before the worker leaves, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_DRAIN_TIMEOUT_MS`: 0 to 600000
+    pub drain_timeout_ms: u64,
+}
+
+impl WorkerConfig {
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        let mut s = reader.section("worker");
+        Self {
+            ops_listen: s.socket("ops_listen"),
+            batch_orders_max: s.number("batch_orders_max", 1..=10_000),
+            batch_linger_ms: s.number("batch_linger_ms", 0..=1000),
+            sweep_interval_ms: s.number("sweep_interval_ms", 10..=600_000),
+            watch_interval_ms: s.number("watch_interval_ms", 10..=60_000),
+            drain_timeout_ms: s.number("drain_timeout_ms", 0..=600_000),
+        }
+    }
+}
