@@ -64,7 +64,9 @@ impl EventState {
 
     /// The state of a database number.
     pub fn from_code(code: i8) -> Option<Self> {
-        [Self::Scheduled, Self::Open, Self::Paused, Self::Closed].into_iter().find(|state| state.code() == code)
+        [Self::Scheduled, Self::Open, Self::Paused, Self::Closed]
+            .into_iter()
+            .find(|state| state.code() == code)
     }
 
     /// The ledger state this wish leads to; `None` while the event has no ledger.
@@ -105,7 +107,9 @@ impl LedgerState {
 
     /// The state of a word from Redis.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Open, Self::Paused, Self::Recovering, Self::Closed].into_iter().find(|state| state.as_str() == word)
+        [Self::Open, Self::Paused, Self::Recovering, Self::Closed]
+            .into_iter()
+            .find(|state| state.as_str() == word)
     }
 
     /// Whether the ledger's figures can be trusted and released to.

@@ -126,10 +126,13 @@ mod tests {
 
     #[test]
     fn integer_ids_take_plain_positive_decimals_only() {
-        let check = |text: &str, want: Option<i64>| assert_eq!(EventId::parse(text).map(|id| id.0), want, "{text:?}");
+        let check =
+            |text: &str, want: Option<i64>| assert_eq!(EventId::parse(text).map(|id| id.0), want, "{text:?}");
         check("1", Some(1));
         check("9223372036854775807", Some(i64::MAX));
-        for bad in ["", "0", "01", "-1", "+1", " 1", "1 ", "1e3", "9223372036854775808", "99999999999999999999", "٣"] {
+        for bad in
+            ["", "0", "01", "-1", "+1", " 1", "1 ", "1e3", "9223372036854775808", "99999999999999999999", "٣"]
+        {
             check(bad, None);
         }
     }

@@ -149,7 +149,8 @@ impl OrdersMessage {
             return Err(BadMessage::Version(head.v));
         }
         let message: Self = serde_json::from_slice(bytes)?;
-        let hollow = |entry: &OutboxEntry| entry.orders.is_empty() || entry.orders.iter().any(|o| o.quantity == 0);
+        let hollow =
+            |entry: &OutboxEntry| entry.orders.is_empty() || entry.orders.iter().any(|o| o.quantity == 0);
         if message.entries.is_empty() || message.entries.iter().any(hollow) {
             return Err(BadMessage::Empty);
         }
@@ -168,7 +169,9 @@ mod decimal {
         serializer.collect_str(id)
     }
 
-    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }

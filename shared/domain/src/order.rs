@@ -141,7 +141,8 @@ mod tests {
     fn only_a_pending_order_changes_and_live_ones_hold_stock() {
         for from in OrderStatus::ALL {
             for to in OrderStatus::ALL {
-                let want = from == OrderStatus::Pending && matches!(to, OrderStatus::Paid | OrderStatus::Cancelled);
+                let want =
+                    from == OrderStatus::Pending && matches!(to, OrderStatus::Paid | OrderStatus::Cancelled);
                 assert_eq!(from.may_become(to), want, "{from:?} -> {to:?}");
             }
         }
