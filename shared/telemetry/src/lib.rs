@@ -1,1 +1,13 @@
-//! (being written)
+//! What a process tells about itself: its log and its counters.
+//!
+//! Counting never locks and never allocates, so that it may be done on the path of a buy; summing is done by the
+//! one who scrapes.
+
+mod counters;
+mod log;
+mod prometheus;
+mod redacted;
+
+pub use counters::{Counter, Counters, Kind};
+pub use log::{Format, InitError, init};
+pub use redacted::Redacted;
