@@ -39,7 +39,7 @@ impl AddressBlock {
     fn network_of(&self, address: IpAddr) -> u128 {
         let width = if address.is_ipv4() { 32 } else { 128 };
         let host_bits = u32::from(width - self.prefix_bits);
-        // A shift by the whole width is no shift at all in two's complement, so a prefix of 0 is its own case.
+        // `::/0` shifts by all 128 bits, which Rust refuses: nothing of the address is left then.
         let kept = bits(address).checked_shr(host_bits).unwrap_or(0);
         kept.checked_shl(host_bits).unwrap_or(0)
     }

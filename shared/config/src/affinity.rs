@@ -9,8 +9,8 @@ impl HotConfig {
     }
 }
 
-/// The CPUs this process may be scheduled on, in order (`taskset`, cpusets). Where a cgroup grants fewer CPUs'
-/// worth of time than that, the list is cut to that many, so that no thread only waits for its turn. Never empty.
+/// The CPUs this process may be scheduled on, in order (`taskset`, cpusets). Where a cgroup grants less time than
+/// that many CPUs have, the list is cut, so that no thread only waits for its turn. Never empty.
 pub fn allowed_cpus() -> Vec<usize> {
     let granted = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut cpus = affinity();

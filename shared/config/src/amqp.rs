@@ -1,5 +1,7 @@
 //! RabbitMQ, which carries accepted orders to the worker.
 
+use spike_domain::message::ORDERS_PER_MESSAGE_MAX;
+
 use crate::reader::Reader;
 use crate::server_url::{ServerUrl, UrlForm};
 
@@ -8,7 +10,7 @@ use crate::server_url::{ServerUrl, UrlForm};
 pub struct AmqpConfig {
     /// Secret. The server, its credentials and its virtual host (%2f is the one named /).
     ///
-    /// `SPIKE_AMQP_URL`: amqp://[user:password@]host[:port][/vhost]
+    /// `SPIKE_AMQP_URL`: `amqp://[user:password@]host[:port][/vhost]`
     pub url: ServerUrl,
     /// Messages published before their confirms are awaited.
     ///
@@ -42,7 +44,7 @@ impl AmqpConfig {
         Self {
             url: s.server_url("url", &AMQP),
             confirm_window: s.number("confirm_window", 1..=1024),
-            message_orders_max: s.number("message_orders_max", 1..=256),
+            message_orders_max: s.number("message_orders_max", 1..=ORDERS_PER_MESSAGE_MAX),
             message_linger_ms: s.number("message_linger_ms", 0..=1000),
             prefetch: s.number("prefetch", 1..=10_000),
             connect_timeout_ms: s.number("connect_timeout_ms", 10..=60_000),
@@ -53,7 +55,7 @@ impl AmqpConfig {
 
 const AMQP: UrlForm = UrlForm {
     scheme: "amqp",
-    allowed: "amqp://[user:password@]host[:port][/vhost]",
+    allowed: "`amqp://[user:password@]host[:port][/vhost]`",
     hint: |scheme| match scheme {
         "amqps" => {
             "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here"

@@ -1,7 +1,7 @@
 //! What no single setting can know: values that contradict each other, and secrets that are public.
 
-use crate::reader::Reader;
-use crate::{Config, Profile};
+use crate::reader::{Reader, env_name};
+use crate::{Config, Profile, ServerUrl};
 
 /// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
@@ -21,7 +21,7 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         !(trusts_nobody && config.http.proxy_protocol),
         "http.proxy_protocol",
         &["http.trusted_proxies"],
-        "false while http.trusted_proxies is empty: anybody could open with the line",
+        "false while http.trusted_proxies is empty: anybody could open with one",
     );
     reader.require(
         config.http.listen != config.http.ops_listen || config.http.listen.port() == 0,
@@ -53,7 +53,7 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
 pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let secret = &config.auth.secret;
     let public = reader.default_text("auth.secret");
-    let is_public = |url: &crate::ServerUrl| {
+    let is_public = |url: &ServerUrl| {
         url.password.as_ref().is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
     };
     let findings = [
@@ -71,7 +71,7 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
         match config.profile {
             Profile::Prod => reader.require(!found, key, &["profile"], &format!("in prod {allowed}")),
             Profile::Staging => {
-                warnings.push(format!("{}: prod would demand {allowed}", crate::reader::env_name(key)))
+                warnings.push(format!("{}: prod would demand {allowed}", env_name(key)));
             }
             Profile::Dev => {}
         }

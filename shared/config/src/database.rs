@@ -8,7 +8,7 @@ use crate::server_url::{ServerUrl, UrlForm};
 pub struct DatabaseConfig {
     /// Secret. The server, its credentials and the database's name.
     ///
-    /// `SPIKE_DATABASE_URL`: mysql://user[:password]@host[:port]/database
+    /// `SPIKE_DATABASE_URL`: `mysql://user[:password]@host[:port]/database`
     pub url: ServerUrl,
     /// Connections kept open, at most connections_max.
     ///
@@ -43,7 +43,7 @@ impl DatabaseConfig {
 
 const MYSQL: UrlForm = UrlForm {
     scheme: "mysql",
-    allowed: "mysql://user[:password]@host[:port]/database",
+    allowed: "`mysql://user[:password]@host[:port]/database`",
     hint: |scheme| match scheme {
         "mariadb" => "MariaDB speaks the same protocol: write mysql://",
         _ => "",

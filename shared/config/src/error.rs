@@ -16,7 +16,7 @@ pub enum ConfigError {
         allowed: String,
     },
     /// A name that is no setting. Its value is not shown: it may be a misspelt secret.
-    #[error("{name} is not a setting{}", nearest.as_ref().map(|known| format!("; did you mean {known}?")).unwrap_or_default())]
+    #[error("{name} is not a setting{}", did_you_mean(nearest.as_deref()))]
     Unknown {
         /// The variable, or `file:key`.
         name: String,
@@ -65,3 +65,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default()
+}

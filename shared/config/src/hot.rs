@@ -1,5 +1,7 @@
 //! The hot cores: how many, where they run, and how each one talks to Redis.
 
+use spike_domain::message::ORDERS_PER_MESSAGE_MAX;
+
 use crate::choice::Choice;
 use crate::reader::Reader;
 
@@ -47,7 +49,7 @@ impl HotConfig {
             pin: s.flag("pin"),
             driver: s.choice("driver"),
             redis_timeout_ms: s.number("redis_timeout_ms", 10..=60_000),
-            reserve_batch_max: s.number("reserve_batch_max", 1..=256),
+            reserve_batch_max: s.number("reserve_batch_max", 1..=ORDERS_PER_MESSAGE_MAX),
             reserve_in_flight_max: s.number("reserve_in_flight_max", 1..=16),
             pending_max: s.number("pending_max", 1..=1_000_000),
         }

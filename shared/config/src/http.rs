@@ -60,7 +60,7 @@ pub struct HttpConfig {
     pub drain_timeout_ms: u64,
     /// Origins a browser may call from; empty: none but our own.
     ///
-    /// `SPIKE_HTTP_CORS_ORIGINS`: a list of origins such as https://shop.example, without a path
+    /// `SPIKE_HTTP_CORS_ORIGINS`: a list of origins such as `https://shop.example`, without a path
     pub cors_origins: Vec<String>,
     /// Load balancers and proxies whose word about the client's address is believed.
     ///
@@ -70,7 +70,7 @@ pub struct HttpConfig {
     ///
     /// `SPIKE_HTTP_CLIENT_IP_HEADER`: a header name, or empty
     pub client_ip_header: Option<String>,
-    /// Whether trusted proxies open each connection with a PROXY protocol line. Needs trusted_proxies.
+    /// Whether trusted proxies open each connection with a PROXY protocol header. Needs trusted_proxies.
     ///
     /// `SPIKE_HTTP_PROXY_PROTOCOL`: true or false
     pub proxy_protocol: bool,

@@ -34,8 +34,8 @@ impl Setting {
 pub(crate) struct Reader {
     layers: Layers,
     settings: Vec<Setting>,
-    /// Keys whose value was refused, with how to show their value.
     refused: Vec<String>,
+    /// How to show a key's value without its secrets.
     shown: BTreeMap<String, fn(&Raw) -> String>,
     errors: Vec<ConfigError>,
 }
@@ -178,7 +178,7 @@ impl Section<'_> {
     }
 
     pub(crate) fn origins(&mut self, key: &str) -> Vec<String> {
-        let allowed = "a list of origins such as https://shop.example, without a path".to_owned();
+        let allowed = "a list of origins such as `https://shop.example`, without a path".to_owned();
         self.read(key, allowed, show_plain, |raw| {
             raw.list().filter(|words| words.iter().all(|word| is_origin(word))).ok_or("")
         })

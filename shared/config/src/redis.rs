@@ -9,7 +9,7 @@ use crate::server_url::{ServerUrl, UrlForm};
 pub struct RedisConfig {
     /// Secret. The server, its credentials and its database number.
     ///
-    /// `SPIKE_REDIS_URL`: redis://[[user]:password@]host[:port][/database]
+    /// `SPIKE_REDIS_URL`: `redis://[[user]:password@]host[:port][/database]`
     pub url: ServerUrl,
     /// The parts of `url`, for the hot cores' own client.
     pub endpoint: RedisEndpoint,
@@ -77,7 +77,7 @@ impl RedisEndpoint {
 
 const REDIS: UrlForm = UrlForm {
     scheme: "redis",
-    allowed: "redis://[[user]:password@]host[:port][/database]",
+    allowed: "`redis://[[user]:password@]host[:port][/database]`",
     hint: |scheme| match scheme {
         "rediss" => {
             "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here \
@@ -87,3 +87,38 @@ const REDIS: UrlForm = UrlForm {
     },
     accepts: |url| RedisEndpoint::of(url).is_some(),
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Option<RedisEndpoint> {
+        RedisEndpoint::of(&ServerUrl::parse(url)?)
+    }
+
+    #[test]
+    fn the_parts_of_a_url() {
+        let cases = [
+            ("redis://127.0.0.1", "127.0.0.1", 6379, 0, None, None),
+            ("redis://127.0.0.1:7000/", "127.0.0.1", 7000, 0, None, None),
+            ("redis://cache.example/15", "cache.example", 6379, 15, None, None),
+            ("redis://:p%40ss@[::1]:1/2", "::1", 1, 2, None, Some("p@ss")),
+            ("redis://app:p:w@h", "h", 6379, 0, Some("app"), Some("p:w")),
+        ];
+        for (url, host, port, database, user, password) in cases {
+            let parts = endpoint(url).expect(url);
+            assert_eq!((parts.host.as_str(), parts.port, parts.database), (host, port, database), "{url}");
+            assert_eq!(parts.user.as_deref(), user, "{url}");
+            assert_eq!(parts.password.as_ref().map(Secret::expose), password, "{url}");
+            assert!(!format!("{parts:?}").contains("p@ss"), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_hot_client_could_not_honour_is_refused() {
+        for url in ["redis://app@h", "redis://h/-1", "redis://h/+1", "redis://h/x", "redis://h/0?protocol=3"]
+        {
+            assert_eq!(endpoint(url), None, "{url}");
+        }
+    }
+}

@@ -94,9 +94,9 @@ impl fmt::Display for ServerUrl {
             (None, true) => {}
         }
         if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?
+            write!(f, "[{}]", self.host)?;
         } else {
-            f.write_str(&self.host)?
+            f.write_str(&self.host)?;
         }
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
@@ -120,8 +120,6 @@ pub(crate) fn masked(text: &str) -> String {
         return url.to_string();
     }
     match text.split_once("://") {
-        // Without these two no credentials can be hidden in it, and the mistake is easier to see whole.
-        Some(_) if !text.contains(['@', '?']) => text.to_owned(),
         Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
             format!("{scheme}://{STARS}")
         }
@@ -171,4 +169,52 @@ fn decode(text: &str) -> Option<String> {
         rest = tail;
     }
     String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        let cases = [
+            ("amqp://host", "amqp://host"),
+            ("amqp://user:secret@host:5672/%2f", "amqp://user:***@host:5672//"),
+            ("mysql://user@[::1]:1/db?ssl-key=secret", "mysql://user@[::1]:1/db?***"),
+            ("redis://:secret@host", "redis://:***@host"),
+            // Not to be read, so as little as possible is shown.
+            ("redis://:sec/ret@host", "redis://***"),
+            ("redis://:1/ret@host", "redis://***"),
+            ("mysql://user:1?secret@host/db", "mysql://***"),
+            ("mysql://user:secret#@host/db", "mysql://***"),
+            ("mysql://user:sec@ret@host/db", "mysql://***"),
+            ("mysql://user:%zz@host/db", "mysql://***"),
+            ("secret", "***"),
+            ("sec ret://user@host", "***"),
+            ("redis://:secret:6379", "redis://***"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_url_is_refused() {
+        let cases = [
+            "",
+            "host",
+            "://host",
+            "a://",
+            "a://h:0",
+            "a://h:65536",
+            "a://h:",
+            "a://h:+1",
+            "a://[::1",
+            "a://[h]",
+            "a://[::1]x",
+        ];
+        for text in cases {
+            assert!(ServerUrl::parse(text).is_none(), "{text}");
+        }
+    }
 }

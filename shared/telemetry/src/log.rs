@@ -62,8 +62,8 @@ where
 /// silence the whole log.
 fn filter(level: &str) -> Result<EnvFilter, InitError> {
     let bad = || InitError::BadLevel { value: level.to_owned() };
-    let named = |directive: &str| directive.contains('=') || directive.trim().parse::<LevelFilter>().is_ok();
-    if !level.split(',').all(named) {
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    if !level.split(',').map(str::trim).all(|word| word.contains('=') || is_level(word)) {
         return Err(bad());
     }
     EnvFilter::builder().parse(level).map_err(|_| bad())
