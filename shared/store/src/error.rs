@@ -78,3 +78,48 @@ impl StoreError {
         Self::Corrupt(what.into())
     }
 }
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match &error {
+            E::Database(_) => of_server(error),
+            E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
+                Self::Unavailable(error.into())
+            }
+            E::RowNotFound => Self::NotFound,
+            E::ColumnDecode { .. } | E::Decode(_) => Self::Corrupt(error.to_string()),
+            _ => Self::Other(error.into()),
+        }
+    }
+}
+
+/// By the server's error number, the same in MySQL and MariaDB but where noted.
+fn of_server(error: sqlx::Error) -> StoreError {
+    let Some(number) = server_number(&error) else { return StoreError::Other(error.into()) };
+    match number {
+        DUPLICATE_KEY => StoreError::conflict(Conflict::Other),
+        // Lock wait timeout, deadlock.
+        1205 | 1213 => StoreError::Retry(error.into()),
+        // Too many connections, shutting down, connection killed, read-only after a failover, statement interrupted, and its
+        // time limit in MariaDB and in MySQL.
+        1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => StoreError::Unavailable(error.into()),
+        // A CHECK constraint, in MySQL and in MariaDB: a figure this crate's conditions should have kept right.
+        3819 | 4025 => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Other(error.into()),
+    }
+}
+
+/// Error number of a duplicate key.
+pub(crate) const DUPLICATE_KEY: u16 = 1062;
+
+/// The server's error number, if the server said it.
+pub(crate) fn server_number(error: &sqlx::Error) -> Option<u16> {
+    let server = error.as_database_error()?.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
+    Some(server.number())
+}
+
+/// Whether an INSERT met a row that is there already.
+pub(crate) fn duplicate(error: &sqlx::Error) -> bool {
+    server_number(error) == Some(DUPLICATE_KEY)
+}

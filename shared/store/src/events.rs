@@ -2,7 +2,12 @@
 
 use spike_domain::{EventDef, EventId, EventState, Money, ProductId, Window};
 
-use crate::{Page, Result, Store};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+use crate::products::set_aside;
+use crate::sql::{NOW_MS, at, money_at, offset, signed, u32_at, u64_at};
+use crate::{Conflict, Page, Result, Store, StoreError};
 
 /// An event to create.
 #[derive(Debug, Clone)]
@@ -51,6 +56,10 @@ pub struct WatchedEvent {
     pub state: EventState,
 }
 
+/// What [`EventRow::read`] wants.
+pub(crate) const COLUMNS: &str = "id, product_id, name, total, reserved, price_minor, currency, per_user_limit, \
+     pay_timeout_s, starts_at_ms, ends_at_ms, state, epoch, version, updated_at_ms";
+
 impl Store {
     /// How long a closed event stays in [`Store::events_for_gateways`] and [`Store::events_to_watch`].
     pub const CLOSED_LATELY_MS: u64 = 24 * 3600 * 1000;
@@ -58,36 +67,177 @@ impl Store {
     /// Creates a scheduled event, moving `total` units of its product from available to reserved in the same transaction.
     /// Errors: `NotFound` (no such product), `Conflict(Inventory)`.
     pub async fn create_event(&self, event: NewEvent) -> Result<EventId> {
-        let _ = event;
-        Err(crate::unwritten())
+        self.transact(async |tx| {
+            set_aside(tx, event.product_id, event.total).await?;
+            insert(tx, &event).await
+        })
+        .await
     }
 
     /// One event.
     pub async fn event(&self, event: EventId) -> Result<Option<EventRow>> {
-        let _ = event;
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?"));
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(event.0).fetch_optional(conn).await?;
+            row.as_ref().map(EventRow::read).transpose()
+        })
+        .await
     }
 
     /// All events, newest first; `page` counts from 1.
     pub async fn list_events(&self, page: u32, page_size: u32) -> Result<Page<EventRow>> {
-        let _ = (page, page_size);
-        Err(crate::unwritten())
+        let text =
+            AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events ORDER BY id DESC LIMIT ? OFFSET ?"));
+        self.read(async |conn| {
+            let rows =
+                sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
+            let count = sqlx::query("SELECT COUNT(*) AS total FROM spike_events").fetch_one(conn).await?;
+            Ok(Page {
+                items: rows.iter().map(EventRow::read).collect::<Result<_>>()?,
+                total: u64_at(&count, "total")?,
+            })
+        })
+        .await
     }
 
     /// Every event a gateway may be asked about: not closed, or closed lately.
     pub async fn events_for_gateways(&self) -> Result<Vec<EventRow>> {
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {NOW_MS} - ? ORDER BY id"
+        ));
+        self.read(async |conn| {
+            let query =
+                sqlx::query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
+            query.fetch_all(conn).await?.iter().map(EventRow::read).collect()
+        })
+        .await
     }
 
     /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers.
     pub async fn events_to_watch(&self) -> Result<Vec<WatchedEvent>> {
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!(
+            "SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state IN (?, ?) OR e.state = ? AND \
+             (e.updated_at_ms > {NOW_MS} - ? OR EXISTS (SELECT 1 FROM restock_outbox m \
+             WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
+        ));
+        self.read(async |conn| {
+            let query = sqlx::query(text)
+                .bind(EventState::Open.code())
+                .bind(EventState::Paused.code())
+                .bind(EventState::Closed.code())
+                .bind(signed(Self::CLOSED_LATELY_MS));
+            query.fetch_all(conn).await?.iter().map(WatchedEvent::read).collect()
+        })
+        .await
     }
 
     /// Moves an event to a state and returns it. Asking for the present state changes nothing. Allowed: scheduled to open
     /// (warm-up), open to paused and back, anything to closed. Errors: `NotFound`, `Conflict(EventState)`.
     pub async fn set_event_state(&self, event: EventId, state: EventState) -> Result<EventRow> {
-        let _ = (event, state);
-        Err(crate::unwritten())
+        let update = format!(
+            "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
+        );
+        let select = format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?");
+        self.under_lock(event, async |tx, locked| {
+            if locked.row.state == state {
+                return Ok(locked.row.clone());
+            }
+            if !may_become(locked.row.state, state) {
+                return Err(StoreError::conflict(Conflict::EventState));
+            }
+            let query = sqlx::query(AssertSqlSafe(update.clone())).bind(state.code()).bind(event.0);
+            query.execute(&mut *tx).await?;
+            let row = sqlx::query(AssertSqlSafe(select.clone())).bind(event.0).fetch_one(tx).await?;
+            EventRow::read(&row)
+        })
+        .await
+    }
+}
+
+impl EventRow {
+    pub(crate) fn read(row: &MySqlRow) -> Result<Self> {
+        let window =
+            Window { starts_at_ms: u64_at(row, "starts_at_ms")?, ends_at_ms: u64_at(row, "ends_at_ms")? };
+        let def = EventDef {
+            id: EventId(at(row, "id")?),
+            product_id: ProductId(at(row, "product_id")?),
+            name: at(row, "name")?,
+            price: money_at(row, "price_minor")?,
+            total: u32_at(row, "total")?,
+            per_user_limit: u32_at(row, "per_user_limit")?,
+            pay_timeout_s: u32_at(row, "pay_timeout_s")?,
+            window,
+        };
+        Ok(Self {
+            def,
+            state: state_at(row)?,
+            epoch: u64_at(row, "epoch")?,
+            reserved: u32_at(row, "reserved")?,
+            version: u32_at(row, "version")?,
+            updated_at_ms: u64_at(row, "updated_at_ms")?,
+        })
+    }
+}
+
+impl WatchedEvent {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        Ok(Self { id: EventId(at(row, "id")?), epoch: u64_at(row, "epoch")?, state: state_at(row)? })
+    }
+}
+
+fn state_at(row: &MySqlRow) -> Result<EventState> {
+    let code: i8 = at(row, "state")?;
+    EventState::from_code(code).ok_or_else(|| StoreError::corrupt(format!("event state {code}")))
+}
+
+fn may_become(from: EventState, to: EventState) -> bool {
+    use EventState::{Closed, Open, Paused, Scheduled};
+    matches!((from, to), (Scheduled | Paused, Open) | (Open, Paused) | (Scheduled | Open | Paused, Closed))
+}
+
+async fn insert(tx: &mut MySqlConnection, event: &NewEvent) -> Result<EventId> {
+    let text = AssertSqlSafe(format!(
+        "INSERT INTO spike_events (product_id, name, total, price_minor, currency, per_user_limit, pay_timeout_s, \
+         starts_at_ms, ends_at_ms, state, created_at_ms, updated_at_ms) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW_MS}, {NOW_MS})"
+    ));
+    let query = sqlx::query(text)
+        .bind(event.product_id.0)
+        .bind(&event.name)
+        .bind(event.total)
+        .bind(event.price.minor)
+        .bind(event.price.currency.as_str())
+        .bind(event.per_user_limit)
+        .bind(event.pay_timeout_s)
+        .bind(signed(event.window.starts_at_ms))
+        .bind(signed(event.window.ends_at_ms))
+        .bind(EventState::Scheduled.code());
+    let done = query.execute(tx).await?;
+    i64::try_from(done.last_insert_id())
+        .map(EventId)
+        .map_err(|_| StoreError::corrupt("event id beyond 63 bits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_event_stays_closed_and_none_goes_back_to_scheduled() {
+        use EventState::{Closed, Open, Paused, Scheduled};
+        let all = [Scheduled, Open, Paused, Closed];
+        let allowed = [
+            (Scheduled, Open),
+            (Open, Paused),
+            (Paused, Open),
+            (Scheduled, Closed),
+            (Open, Closed),
+            (Paused, Closed),
+        ];
+        for from in all {
+            for to in all {
+                assert_eq!(may_become(from, to), allowed.contains(&(from, to)), "{from:?} -> {to:?}");
+            }
+        }
     }
 }

@@ -18,6 +18,8 @@ mod presence;
 mod products;
 mod rebuild;
 mod restock;
+mod sql;
+mod transaction;
 mod users;
 
 pub use adopt::Adopted;
@@ -39,6 +41,7 @@ pub use users::{NewUser, UserRow};
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: sqlx::MySqlPool,
+    statement_timeout: std::time::Duration,
 }
 
 /// One page of a list.

@@ -2,7 +2,12 @@
 
 use spike_domain::{Money, ProductId};
 
-use crate::{Page, Result, Store};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+use crate::error::duplicate;
+use crate::sql::{NOW_MS, at, money_at, offset, u32_at, u64_at};
+use crate::{Conflict, Page, Result, Store, StoreError};
 
 /// A product to create, with its first stock.
 #[derive(Debug, Clone)]
@@ -51,28 +56,114 @@ pub struct Inventory {
     pub sold: u32,
 }
 
+const COLUMNS: &str =
+    "id, sku, name, description, price_minor, currency, version, created_at_ms, updated_at_ms";
+
 impl Store {
     /// Creates product and inventory in one transaction. Errors: `Conflict(Sku)`.
     pub async fn create_product(&self, product: NewProduct) -> Result<ProductId> {
-        let _ = product;
-        Err(crate::unwritten())
+        self.transact(async |tx| insert(tx, &product).await).await
     }
 
     /// A product that is not deleted.
     pub async fn product(&self, product: ProductId) -> Result<Option<ProductRow>> {
-        let _ = product;
-        Err(crate::unwritten())
+        let text =
+            AssertSqlSafe(format!("SELECT {COLUMNS} FROM products WHERE id = ? AND deleted_at_ms IS NULL"));
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
+            row.as_ref().map(ProductRow::read).transpose()
+        })
+        .await
     }
 
     /// Products that are not deleted, newest first; `page` counts from 1.
     pub async fn list_products(&self, page: u32, page_size: u32) -> Result<Page<ProductRow>> {
-        let _ = (page, page_size);
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM products WHERE deleted_at_ms IS NULL ORDER BY id DESC LIMIT ? OFFSET ?"
+        ));
+        self.read(async |conn| {
+            let rows =
+                sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
+            let count = "SELECT COUNT(*) AS total FROM products WHERE deleted_at_ms IS NULL";
+            let total = u64_at(&sqlx::query(count).fetch_one(conn).await?, "total")?;
+            Ok(Page { items: rows.iter().map(ProductRow::read).collect::<Result<_>>()?, total })
+        })
+        .await
     }
 
     /// Where a product's units are.
     pub async fn inventory(&self, product: ProductId) -> Result<Option<Inventory>> {
-        let _ = product;
-        Err(crate::unwritten())
+        let text = "SELECT available, reserved, sold FROM inventory WHERE product_id = ?";
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
+            row.as_ref().map(Inventory::read).transpose()
+        })
+        .await
     }
+}
+
+/// Moves units of a product from available to reserved. Errors: `NotFound`, `Conflict(Inventory)`.
+pub(crate) async fn set_aside(tx: &mut MySqlConnection, product: ProductId, units: u32) -> Result<()> {
+    let text = AssertSqlSafe(format!(
+        "UPDATE inventory SET available = available - ?, reserved = reserved + ?, updated_at_ms = {NOW_MS} \
+         WHERE product_id = ? AND available >= ?"
+    ));
+    let query = sqlx::query(text).bind(units).bind(units).bind(product.0).bind(units);
+    if query.execute(&mut *tx).await?.rows_affected() == 1 {
+        return Ok(());
+    }
+    let known = sqlx::query("SELECT product_id FROM inventory WHERE product_id = ?").bind(product.0);
+    match known.fetch_optional(tx).await? {
+        Some(_) => Err(StoreError::conflict(Conflict::Inventory)),
+        None => Err(StoreError::NotFound),
+    }
+}
+
+impl ProductRow {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        Ok(Self {
+            id: ProductId(at(row, "id")?),
+            sku: at(row, "sku")?,
+            name: at(row, "name")?,
+            description: at(row, "description")?,
+            price: money_at(row, "price_minor")?,
+            version: u32_at(row, "version")?,
+            created_at_ms: u64_at(row, "created_at_ms")?,
+            updated_at_ms: u64_at(row, "updated_at_ms")?,
+        })
+    }
+}
+
+impl Inventory {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        Ok(Self {
+            available: u32_at(row, "available")?,
+            reserved: u32_at(row, "reserved")?,
+            sold: u32_at(row, "sold")?,
+        })
+    }
+}
+
+async fn insert(tx: &mut MySqlConnection, product: &NewProduct) -> Result<ProductId> {
+    let text = AssertSqlSafe(format!(
+        "INSERT INTO products (sku, name, description, price_minor, currency, created_at_ms, updated_at_ms) \
+         VALUES (?, ?, ?, ?, ?, {NOW_MS}, {NOW_MS})"
+    ));
+    let query = sqlx::query(text)
+        .bind(&product.sku)
+        .bind(&product.name)
+        .bind(&product.description)
+        .bind(product.price.minor)
+        .bind(product.price.currency.as_str());
+    let done = query.execute(&mut *tx).await.map_err(|error| match duplicate(&error) {
+        true => StoreError::conflict(Conflict::Sku),
+        false => error.into(),
+    })?;
+    let id =
+        i64::try_from(done.last_insert_id()).map_err(|_| StoreError::corrupt("product id beyond 63 bits"))?;
+    let text = AssertSqlSafe(format!(
+        "INSERT INTO inventory (product_id, available, updated_at_ms) VALUES (?, ?, {NOW_MS})"
+    ));
+    sqlx::query(text).bind(id).bind(product.stock).execute(tx).await?;
+    Ok(ProductId(id))
 }

@@ -2,7 +2,12 @@
 
 use spike_domain::{Role, UserId};
 
-use crate::{Result, Store};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, MySqlConnection, QueryBuilder};
+
+use crate::error::duplicate;
+use crate::sql::{CHUNK, NOW_MS, at, u32_at, u64_at};
+use crate::{Conflict, Result, Store, StoreError};
 
 /// An account to create.
 #[derive(Debug, Clone)]
@@ -38,40 +43,132 @@ pub struct UserRow {
     pub created_at_ms: u64,
 }
 
+const COLUMNS: &str = "id, email, name, password_hash, role, disabled, token_version, created_at_ms";
+
 impl Store {
     /// Creates an account. Errors: `Conflict(Email)`.
     pub async fn create_user(&self, user: NewUser) -> Result<UserId> {
-        let _ = user;
-        Err(crate::unwritten())
+        let users = [NewUser { email: normalised(&user.email), ..user }];
+        self.transact(async |tx| insert(tx, &users).await.map(UserId)).await
     }
 
     /// The account of an e-mail, in any case.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>> {
-        let _ = email;
-        Err(crate::unwritten())
+        let email = normalised(email);
+        let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE email = ?"));
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(email).fetch_optional(conn).await?;
+            row.as_ref().map(UserRow::read).transpose()
+        })
+        .await
     }
 
     /// The account of an id.
     pub async fn user_by_id(&self, user: UserId) -> Result<Option<UserRow>> {
-        let _ = user;
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE id = ?"));
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(user.0).fetch_optional(conn).await?;
+            row.as_ref().map(UserRow::read).transpose()
+        })
+        .await
     }
 
     /// Creates `count` ordinary users `<prefix>-<number>@load.invalid` who share one password hash, for demos and load
-    /// tests. Errors: `Conflict(Email)` when the prefix was used before.
+    /// tests, in batches: after an error some may be there. Errors: `Conflict(Email)` when the prefix was used before.
     pub async fn bulk_insert_users(
         &self,
         prefix: &str,
         count: usize,
         password_hash: &str,
     ) -> Result<Vec<UserId>> {
-        let _ = (prefix, count, password_hash);
-        Err(crate::unwritten())
+        let prefix = normalised(prefix);
+        let user = |number: usize| NewUser {
+            email: format!("{prefix}-{number:08}@load.invalid"),
+            name: format!("{prefix} {number}"),
+            password_hash: password_hash.to_owned(),
+            role: Role::User,
+        };
+        let mut ids = Vec::with_capacity(count);
+        for start in (0..count).step_by(CHUNK) {
+            let users: Vec<NewUser> = (start..count.min(start + CHUNK)).map(user).collect();
+            let (first, last) = (&users[0].email, &users[users.len() - 1].email);
+            ids.extend(
+                self.transact(async |tx| {
+                    insert(tx, &users).await?;
+                    ids_between(tx, first, last).await
+                })
+                .await?,
+            );
+        }
+        Ok(ids)
     }
 
     /// Changes what a user may do and ends every older token. Errors: `NotFound`.
     pub async fn set_role(&self, user: UserId, role: Role) -> Result<()> {
-        let _ = (user, role);
-        Err(crate::unwritten())
+        let text = AssertSqlSafe(format!(
+            "UPDATE users SET role = ?, token_version = token_version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
+        ));
+        self.read(async |conn| {
+            let done = sqlx::query(text).bind(role.as_str()).bind(user.0).execute(conn).await?;
+            if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        })
+        .await
+    }
+}
+
+impl UserRow {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        let word: &str = at(row, "role")?;
+        let disabled: i8 = at(row, "disabled")?;
+        Ok(Self {
+            id: UserId(at(row, "id")?),
+            email: at(row, "email")?,
+            name: at(row, "name")?,
+            password_hash: at(row, "password_hash")?,
+            role: Role::parse(word).ok_or_else(|| StoreError::corrupt(format!("role {word:?}")))?,
+            disabled: disabled != 0,
+            token_version: u32_at(row, "token_version")?,
+            created_at_ms: u64_at(row, "created_at_ms")?,
+        })
+    }
+}
+
+/// The form in which e-mails are stored, compared and unique.
+fn normalised(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// Inserts users in one statement; the id of the first.
+async fn insert(tx: &mut MySqlConnection, users: &[NewUser]) -> Result<i64> {
+    let mut query = QueryBuilder::new(
+        "INSERT INTO users (email, name, password_hash, role, created_at_ms, updated_at_ms) ",
+    );
+    query.push_values(users, |mut row, user| {
+        row.push_bind(&user.email).push_bind(&user.name).push_bind(&user.password_hash);
+        row.push_bind(user.role.as_str()).push(NOW_MS).push(NOW_MS);
+    });
+    let done = query.build().persistent(users.len() == CHUNK || users.len() == 1).execute(tx).await;
+    let done = done.map_err(|error| match duplicate(&error) {
+        true => StoreError::conflict(Conflict::Email),
+        false => error.into(),
+    })?;
+    i64::try_from(done.last_insert_id()).map_err(|_| StoreError::corrupt("user id beyond 63 bits"))
+}
+
+/// Ids by e-mail, because servers may be set to leave gaps between the ids of one INSERT.
+async fn ids_between(tx: &mut MySqlConnection, first: &str, last: &str) -> Result<Vec<UserId>> {
+    let text = "SELECT id FROM users WHERE email BETWEEN ? AND ? ORDER BY email";
+    let ids: Vec<i64> = sqlx::query_scalar(text).bind(first).bind(last).fetch_all(tx).await?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emails_meet_in_one_form() {
+        assert_eq!(normalised("  Ada.LOVELACE@Example.ORG "), "ada.lovelace@example.org");
+        assert_eq!(normalised("ÉLAN@example.org"), "élan@example.org");
     }
 }
