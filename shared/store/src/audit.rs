@@ -2,7 +2,11 @@
 
 use spike_domain::{EventId, OrderId, OrderStatus};
 
-use crate::{Result, Store};
+use sqlx::MySqlConnection;
+
+use crate::every_row::for_every_row;
+use crate::sql::{at, order_at, rows_of_text, u64_at};
+use crate::{Result, Store, StoreError};
 
 /// Rows and units of one status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,19 +69,64 @@ impl EventAudit {
 impl Store {
     /// S, L, K and rows by status. Errors: `NotFound`.
     pub async fn conservation(&self, event: EventId) -> Result<EventFigures> {
-        let _ = event;
-        Err(crate::unwritten())
+        self.read_whole_event(async |conn| figures(conn, event).await).await
     }
 
     /// [`Store::conservation`] and a search for users with more than one live order. Errors: `NotFound`.
     pub async fn audit_event(&self, event: EventId) -> Result<EventAudit> {
-        let _ = event;
-        Err(crate::unwritten())
+        let text = format!(
+            "SELECT COUNT(*) AS users FROM (SELECT user_id FROM spike_orders \
+             WHERE event_id = {event} AND status IN (1, 2) GROUP BY user_id HAVING COUNT(*) > 1) AS doubled"
+        );
+        self.read_whole_event(async |conn| {
+            let figures = figures(conn, event).await?;
+            let rows = rows_of_text(conn, text).await?;
+            let users = u64_at(rows.first().ok_or(StoreError::NotFound)?, "users")?;
+            Ok(EventAudit { figures, users_with_more_than_one_live: users })
+        })
+        .await
     }
 
-    /// The id of every order of an event, of every status: 16 bytes each.
+    /// The id of every order of an event, of every status: 16 bytes each. Complete while no order of the event changes.
     pub async fn all_order_ids(&self, event: EventId) -> Result<Vec<OrderId>> {
-        let _ = event;
-        Err(crate::unwritten())
+        self.read_whole_event(async |conn| {
+            let mut ids = Vec::new();
+            for_every_row(conn, event, "order_id", |row| {
+                ids.push(order_at(row, "order_id")?);
+                Ok(())
+            })
+            .await?;
+            Ok(ids)
+        })
+        .await
     }
+}
+
+/// All figures in one statement, so that they are of one moment.
+async fn figures(conn: &mut MySqlConnection, event: EventId) -> Result<EventFigures> {
+    let text = format!(
+        "SELECT 'event' AS what, CAST(0 AS SIGNED) AS status, CAST(total AS SIGNED) AS orders, \
+         CAST(reserved AS SIGNED) AS units FROM spike_events WHERE id = {event} \
+         UNION ALL SELECT 'marker', CAST(0 AS SIGNED), COUNT(*), CAST(COALESCE(SUM(quantity), 0) AS SIGNED) \
+         FROM restock_outbox WHERE event_id = {event} AND done_at_ms IS NULL \
+         UNION ALL SELECT 'row', CAST(status AS SIGNED), COUNT(*), CAST(COALESCE(SUM(quantity), 0) AS SIGNED) \
+         FROM spike_orders WHERE event_id = {event} GROUP BY status"
+    );
+    let mut event_line = None;
+    let mut open_markers = Tally::default();
+    let mut rows = [Tally::default(); 5];
+    for row in &rows_of_text(conn, text).await? {
+        let tally = Tally { orders: u64_at(row, "orders")?, units: u64_at(row, "units")? };
+        match at::<&str>(row, "what")? {
+            "event" => event_line = Some(tally),
+            "marker" => open_markers = tally,
+            _ => {
+                let code: i64 = at(row, "status")?;
+                let place = OrderStatus::ALL.iter().position(|status| i64::from(status.code()) == code);
+                rows[place.ok_or_else(|| StoreError::corrupt(format!("order status {code}")))?] = tally;
+            }
+        }
+    }
+    let Tally { orders: total, units: reserved } = event_line.ok_or(StoreError::NotFound)?;
+    Ok(EventFigures { total, reserved, open_markers, rows })
 }

@@ -10,9 +10,12 @@ mod audit;
 mod connection;
 mod error;
 mod events;
+mod every_row;
 mod insert;
 mod order_life;
+mod order_rows;
 mod orders;
+mod plan;
 mod poison;
 mod presence;
 mod products;
@@ -63,8 +66,4 @@ pub enum Fenced<T> {
         /// The event's epoch now.
         now: u64,
     },
-}
-
-pub(crate) fn unwritten() -> StoreError {
-    StoreError::Other("not built yet".into())
 }

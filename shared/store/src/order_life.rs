@@ -1,8 +1,16 @@
 //! Pay or cancel (I5): one conditional update each under the event's lock; who changes the row wins.
 
+use std::collections::BTreeMap;
+
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
-use crate::{Result, Store};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+use crate::order_rows::{give_back, insert_markers};
+use crate::sql::{CHUNK, NOW_MS, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
+use crate::transaction::LockedEvent;
+use crate::{Result, Store, StoreError};
 
 /// An order that has just changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,23 +34,160 @@ pub enum Change {
     Refused(OrderStatus),
 }
 
+const PENDING: i8 = 1;
+const PAID: i8 = 2;
+const CANCELLED: i8 = 3;
+
 impl Store {
     /// Cancels orders whose deadline has passed by the database's clock, oldest first, at most `limit` a call; their units
     /// go back to the event and a restock marker is left, in the same transaction. Returns the ones this call cancelled.
+    /// Each event is a transaction of its own: an error is returned only when none of them succeeded.
     pub async fn expire_due(&self, limit: u32) -> Result<Vec<ChangedOrder>> {
-        let _ = limit;
-        Err(crate::unwritten())
+        let mut expired = Vec::new();
+        let mut failure = None;
+        for (event, orders) in self.due(limit).await? {
+            match self.expire_of(event, &orders).await {
+                Ok(changed) => expired.extend(changed),
+                Err(error) => {
+                    tracing::warn!(%event, %error, "orders past their deadline not cancelled yet");
+                    failure = Some(error);
+                }
+            }
+        }
+        match failure {
+            Some(error) if expired.is_empty() => Err(error),
+            _ => Ok(expired),
+        }
     }
 
     /// Cancels a pending order of `user`, with its restock marker. Errors: `NotFound`, also for another user's order.
     pub async fn cancel_order(&self, order: OrderId, user: UserId) -> Result<Change> {
-        let _ = (order, user);
-        Err(crate::unwritten())
+        let found = self.whose(order).await?.filter(|found| found.user == user);
+        let found = found.ok_or(StoreError::NotFound)?;
+        self.under_lock(found.event, async |tx, locked| {
+            if update_status(tx, order, CANCELLED, "").await? {
+                free(tx, locked, &[found]).await?;
+                return Ok(Change::Done(found));
+            }
+            Ok(Change::Refused(status_of(tx, order).await?))
+        })
+        .await
     }
 
     /// Marks a pending order as paid, within its deadline by the database's clock. Errors: `NotFound`.
     pub async fn pay_order(&self, order: OrderId) -> Result<Change> {
-        let _ = order;
-        Err(crate::unwritten())
+        let found = self.whose(order).await?.ok_or(StoreError::NotFound)?;
+        let in_time = format!("AND expires_at_ms > {NOW_MS}");
+        self.under_lock(found.event, async |tx, _locked| {
+            if update_status(tx, order, PAID, &in_time).await? {
+                return Ok(Change::Done(found));
+            }
+            Ok(Change::Refused(status_of(tx, order).await?))
+        })
+        .await
+    }
+
+    /// Orders past their deadline, by event: candidates only, nothing is locked yet.
+    async fn due(&self, limit: u32) -> Result<BTreeMap<EventId, Vec<OrderId>>> {
+        let text = format!(
+            "SELECT order_id, event_id FROM spike_orders WHERE status = {PENDING} AND expires_at_ms <= {NOW_MS} \
+             ORDER BY expires_at_ms LIMIT {limit}"
+        );
+        self.read(async |conn| {
+            let mut due: BTreeMap<EventId, Vec<OrderId>> = BTreeMap::new();
+            for row in rows_of_text(conn, text).await? {
+                due.entry(EventId(at(&row, "event_id")?)).or_default().push(order_at(&row, "order_id")?);
+            }
+            Ok(due)
+        })
+        .await
+    }
+
+    /// Cancels those of one event's candidates that still are pending, now that nobody else can change them.
+    async fn expire_of(&self, event: EventId, orders: &[OrderId]) -> Result<Vec<ChangedOrder>> {
+        self.under_lock(event, async |tx, locked| {
+            let mut expired = Vec::with_capacity(orders.len());
+            for chunk in orders.chunks(CHUNK) {
+                let due = format!(
+                    "order_id IN ({}) AND event_id = {event} AND status = {PENDING} AND expires_at_ms <= {}",
+                    order_list(chunk),
+                    locked.now_ms
+                );
+                let text =
+                    format!("SELECT order_id, event_id, user_id, quantity FROM spike_orders WHERE {due}");
+                let rows = rows_of_text(tx, text).await?;
+                let found = rows.iter().map(ChangedOrder::read).collect::<Result<Vec<_>>>()?;
+                let text = format!(
+                    "UPDATE spike_orders SET status = {CANCELLED}, updated_at_ms = {NOW_MS} WHERE {due}"
+                );
+                let changed = run_text(tx, text).await?;
+                if changed != found.len() as u64 {
+                    let what =
+                        format!("event {event}: {changed} of {} orders changed under the lock", found.len());
+                    return Err(StoreError::Corrupt(what));
+                }
+                expired.extend(found);
+            }
+            free(tx, locked, &expired).await?;
+            Ok(expired)
+        })
+        .await
+    }
+
+    /// What never changes of an order, and so needs no lock.
+    async fn whose(&self, order: OrderId) -> Result<Option<ChangedOrder>> {
+        let text = "SELECT order_id, event_id, user_id, quantity FROM spike_orders WHERE order_id = ?";
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(&order.bytes()[..]).fetch_optional(conn).await?;
+            row.as_ref().map(ChangedOrder::read).transpose()
+        })
+        .await
+    }
+}
+
+impl ChangedOrder {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        Ok(Self {
+            order: order_at(row, "order_id")?,
+            event: EventId(at(row, "event_id")?),
+            user: UserId(at(row, "user_id")?),
+            quantity: u32_at(row, "quantity")?,
+        })
+    }
+}
+
+/// Gives the units of cancelled orders back to the event, and leaves markers for Redis.
+async fn free(tx: &mut MySqlConnection, locked: &LockedEvent, orders: &[ChangedOrder]) -> Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    give_back(tx, locked, orders.iter().map(|order| u64::from(order.quantity)).sum()).await?;
+    let markers: Vec<_> = orders.iter().map(|order| (order.order, order.user, order.quantity)).collect();
+    insert_markers(tx, locked, &markers).await
+}
+
+/// The one conditional update: whether this call took the order out of PENDING.
+async fn update_status(tx: &mut MySqlConnection, order: OrderId, to: i8, condition: &str) -> Result<bool> {
+    let text = AssertSqlSafe(format!(
+        "UPDATE spike_orders SET status = {to}, updated_at_ms = {NOW_MS} \
+         WHERE order_id = ? AND status = {PENDING} {condition}"
+    ));
+    let done = sqlx::query(text).bind(&order.bytes()[..]).execute(tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn status_of(tx: &mut MySqlConnection, order: OrderId) -> Result<OrderStatus> {
+    let query = sqlx::query("SELECT status FROM spike_orders WHERE order_id = ?").bind(&order.bytes()[..]);
+    status_at(&query.fetch_one(tx).await?, "status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_in_the_statements_are_the_domains() {
+        let codes = [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Cancelled].map(OrderStatus::code);
+        assert_eq!(codes, [PENDING, PAID, CANCELLED]);
     }
 }

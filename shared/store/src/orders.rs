@@ -2,6 +2,10 @@
 
 use spike_domain::{EventId, Money, OrderId, OrderStatus, UserId};
 
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlRow;
+
+use crate::sql::{at, money_at, order_at, status_at, u32_at, u64_at};
 use crate::{Result, Store};
 
 /// A spike order.
@@ -33,11 +37,19 @@ pub struct SpikeOrderRow {
     pub updated_at_ms: u64,
 }
 
+const COLUMNS: &str = "order_id, event_id, user_id, quantity, price_minor, amount_minor, currency, status, epoch, \
+     accepted_at_ms, created_at_ms, expires_at_ms, updated_at_ms";
+
 impl Store {
     /// An order of this user; another user's order is as absent as an unknown one.
     pub async fn order_for_user(&self, order: OrderId, user: UserId) -> Result<Option<SpikeOrderRow>> {
-        let _ = (order, user);
-        Err(crate::unwritten())
+        let text =
+            AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_orders WHERE order_id = ? AND user_id = ?"));
+        self.read(async |conn| {
+            let row = sqlx::query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
+            row.as_ref().map(SpikeOrderRow::read).transpose()
+        })
+        .await
     }
 
     /// A user's orders, newest first, at most `limit`, those before the cursor `before` (the last id of the page before).
@@ -47,7 +59,34 @@ impl Store {
         before: Option<OrderId>,
         limit: u32,
     ) -> Result<Vec<SpikeOrderRow>> {
-        let _ = (user, before, limit);
-        Err(crate::unwritten())
+        // No UUID of version 7 reaches the highest sixteen bytes.
+        let before = before.map_or([0xff; 16], |order| *order.bytes());
+        let text = AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM spike_orders WHERE user_id = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
+        ));
+        self.read(async |conn| {
+            let query = sqlx::query(text).bind(user.0).bind(&before[..]).bind(limit);
+            query.fetch_all(conn).await?.iter().map(SpikeOrderRow::read).collect()
+        })
+        .await
+    }
+}
+
+impl SpikeOrderRow {
+    fn read(row: &MySqlRow) -> Result<Self> {
+        Ok(Self {
+            order: order_at(row, "order_id")?,
+            event: EventId(at(row, "event_id")?),
+            user: UserId(at(row, "user_id")?),
+            quantity: u32_at(row, "quantity")?,
+            price: money_at(row, "price_minor")?,
+            amount: money_at(row, "amount_minor")?,
+            status: status_at(row, "status")?,
+            epoch: u64_at(row, "epoch")?,
+            accepted_at_ms: u64_at(row, "accepted_at_ms")?,
+            created_at_ms: u64_at(row, "created_at_ms")?,
+            expires_at_ms: u64_at(row, "expires_at_ms")?,
+            updated_at_ms: u64_at(row, "updated_at_ms")?,
+        })
     }
 }

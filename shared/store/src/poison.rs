@@ -1,7 +1,11 @@
 //! Orders that cannot be written and messages that cannot be read: kept, visible, and out of the way (V11).
 
-use spike_domain::{EventId, OrderStatus, QueuedOrder};
+use spike_domain::{EventId, OrderId, OrderStatus, QueuedOrder};
 
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+use crate::order_rows::{existing, insert_markers, insert_rows};
+use crate::sql::NOW_MS;
 use crate::{Fenced, Result, Store};
 
 /// An order that no INSERT takes, as bisection found it.
@@ -19,6 +23,12 @@ pub struct Poison<'a> {
     pub payload: &'a [u8],
 }
 
+/// Longest key hash, source, message id and reason that their columns hold, in characters.
+const KEY_MAX: usize = 64;
+const SOURCE_MAX: usize = 64;
+const MESSAGE_ID_MAX: usize = 128;
+const REASON_MAX: usize = 500;
+
 impl Store {
     /// Gives a poison order a REJECTED row, a restock marker and a dead letter in one transaction, if the event is in
     /// `epoch` (the epoch of its entry, or of its adoption as counted). An order that has a row is left alone. Returns the status
@@ -29,8 +39,27 @@ impl Store {
         epoch: u64,
         poison: Poison<'_>,
     ) -> Result<Fenced<OrderStatus>> {
-        let _ = (event, epoch, poison);
-        Err(crate::unwritten())
+        self.under_lock(event, async |tx, locked| {
+            if locked.row.epoch != epoch {
+                return Ok(Fenced::EpochMoved { now: locked.row.epoch });
+            }
+            let order = writable(poison.order);
+            if let Some(status) = existing(tx, &[order.order]).await?.get(&order.order) {
+                return Ok(Fenced::Done(*status));
+            }
+            insert_rows(tx, locked, &[(&order, OrderStatus::Rejected)]).await?;
+            insert_markers(tx, locked, &[(order.order, order.user, order.quantity)]).await?;
+            let letter = Letter {
+                source: poison.source,
+                message_id: poison.message_id,
+                reason: poison.reason,
+                payload: poison.payload,
+                about: Some((event, order.order)),
+            };
+            letter.insert(tx).await?;
+            Ok(Fenced::Done(OrderStatus::Rejected))
+        })
+        .await
     }
 
     /// Keeps a message that could not be read. The same `message_id` of a source may be kept more than once.
@@ -41,7 +70,64 @@ impl Store {
         reason: &str,
         payload: &[u8],
     ) -> Result<()> {
-        let _ = (source, message_id, reason, payload);
-        Err(crate::unwritten())
+        self.read(async |conn| Letter { source, message_id, reason, payload, about: None }.insert(conn).await)
+            .await
+    }
+}
+
+/// A row of `dead_letters`.
+struct Letter<'a> {
+    source: &'a str,
+    message_id: &'a str,
+    reason: &'a str,
+    payload: &'a [u8],
+    about: Option<(EventId, OrderId)>,
+}
+
+impl Letter<'_> {
+    async fn insert(&self, conn: &mut MySqlConnection) -> Result<()> {
+        let text = AssertSqlSafe(format!(
+            "INSERT INTO dead_letters (source, message_id, reason, payload, event_id, order_id, created_at_ms) \
+             VALUES (?, ?, ?, ?, ?, ?, {NOW_MS})"
+        ));
+        let query = sqlx::query(text)
+            .bind(cut(self.source, SOURCE_MAX))
+            .bind(cut(self.message_id, MESSAGE_ID_MAX))
+            .bind(cut(self.reason, REASON_MAX))
+            .bind(self.payload)
+            .bind(self.about.map(|(event, _)| event.0))
+            .bind(self.about.as_ref().map(|(_, order)| &order.bytes()[..]));
+        query.execute(conn).await?;
+        Ok(())
+    }
+}
+
+/// The order as its row can hold it: a key that is no key is dropped, figures are cut to their column's range. The whole of it
+/// is in the dead letter's payload.
+fn writable(order: &QueuedOrder) -> QueuedOrder {
+    let column_max = i32::MAX.unsigned_abs();
+    QueuedOrder {
+        order: order.order,
+        user: order.user,
+        quantity: order.quantity.clamp(1, column_max),
+        key: order.key.clone().filter(|key| key.is_ascii() && key.len() <= KEY_MAX),
+        accepted_at_ms: order.accepted_at_ms,
+    }
+}
+
+fn cut(text: &str, characters_max: usize) -> &str {
+    let end = text.char_indices().nth(characters_max).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        assert_eq!(cut("äöü", 2), "äö");
+        assert_eq!(cut("äö", 2), "äö");
+        assert_eq!(cut("", 2), "");
     }
 }

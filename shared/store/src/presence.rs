@@ -2,6 +2,8 @@
 
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
+use crate::order_rows::existing;
+use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, status_at};
 use crate::{Result, Store};
 
 /// An answer about orders, with the epoch that was the event's when it was given.
@@ -16,8 +18,12 @@ pub struct Seen<T> {
 impl Store {
     /// The orders among `orders` that have no row of any status. Errors: `NotFound` (no such event).
     pub async fn rows_missing(&self, event: EventId, orders: &[OrderId]) -> Result<Seen<OrderId>> {
-        let _ = (event, orders);
-        Err(crate::unwritten())
+        self.under_lock(event, async |tx, locked| {
+            let there = existing(tx, orders).await?;
+            let rows = orders.iter().filter(|order| !there.contains_key(order)).copied().collect();
+            Ok(Seen { epoch: locked.row.epoch, rows })
+        })
+        .await
     }
 
     /// User and status of those orders that have a row. Errors: `NotFound` (no such event).
@@ -26,7 +32,22 @@ impl Store {
         event: EventId,
         orders: &[OrderId],
     ) -> Result<Seen<(OrderId, UserId, OrderStatus)>> {
-        let _ = (event, orders);
-        Err(crate::unwritten())
+        self.under_lock(event, async |tx, locked| {
+            let mut rows = Vec::with_capacity(orders.len());
+            for chunk in orders.chunks(CHUNK) {
+                let ids = order_list(chunk);
+                let text =
+                    format!("SELECT order_id, user_id, status FROM spike_orders WHERE order_id IN ({ids})");
+                for row in rows_of_text(tx, text).await? {
+                    rows.push((
+                        order_at(&row, "order_id")?,
+                        UserId(at(&row, "user_id")?),
+                        status_at(&row, "status")?,
+                    ));
+                }
+            }
+            Ok(Seen { epoch: locked.row.epoch, rows })
+        })
+        .await
     }
 }

@@ -2,8 +2,14 @@
 
 use std::collections::HashSet;
 
-use spike_domain::{EventDef, EventId, EventState, OrderId, OrderStatus, UserId};
+use spike_domain::{EventDef, EventId, EventState, OrderId, OrderStatus, QueuedOrder, UserId};
 
+use sqlx::MySqlConnection;
+
+use crate::every_row::for_every_row;
+use crate::order_rows::{NewRow, existing, insert_rows};
+use crate::sql::{CHUNK, at, order_at, run_text, signed, status_at, u32_at};
+use crate::transaction::LockedEvent;
 use crate::{Fenced, Result, Store};
 
 /// An order known to Redis (a claim or a key), whatever else is known of it.
@@ -49,8 +55,13 @@ impl Store {
     /// Starts an epoch above every one ever used: the largest of the database's + 1, `at_least` (Redis' + 1) and `now_ms`
     /// (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`.
     pub async fn bump_epoch(&self, event: EventId, at_least: u64, now_ms: u64) -> Result<u64> {
-        let _ = (event, at_least, now_ms);
-        Err(crate::unwritten())
+        self.under_lock(event, async |tx, locked| {
+            let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
+            let query = sqlx::query("UPDATE spike_events SET epoch = ? WHERE id = ?");
+            query.bind(signed(epoch)).bind(event.0).execute(tx).await?;
+            Ok(epoch)
+        })
+        .await
     }
 
     /// In one transaction that demands `epoch` (V6): closes the event's open restock markers (V3), writes LOST rows for known
@@ -62,7 +73,79 @@ impl Store {
         known_claims: &[KnownClaim],
         in_outbox: &HashSet<OrderId>,
     ) -> Result<Fenced<Snapshot>> {
-        let _ = (event, epoch, known_claims, in_outbox);
-        Err(crate::unwritten())
+        self.under_lock_whole_event(event, async |tx, locked| {
+            if locked.row.epoch != epoch {
+                return Ok(Fenced::EpochMoved { now: locked.row.epoch });
+            }
+            close_markers(tx, locked).await?;
+            write_lost(tx, locked, known_claims, in_outbox).await?;
+            let mut rows = Vec::new();
+            for_every_row(tx, event, "order_id, user_id, quantity, status, idem_key", |row| {
+                rows.push(SnapshotRow {
+                    order: order_at(row, "order_id")?,
+                    user: UserId(at(row, "user_id")?),
+                    quantity: u32_at(row, "quantity")?,
+                    status: status_at(row, "status")?,
+                    key: at::<Option<&str>>(row, "idem_key")?.map(Box::from),
+                });
+                Ok(())
+            })
+            .await?;
+            Ok(Fenced::Done(Snapshot { def: locked.row.def.clone(), state: locked.row.state, rows }))
+        })
+        .await
+    }
+}
+
+/// The stock of these orders will be counted as free by the snapshot itself; releasing them again would sell it twice.
+async fn close_markers(tx: &mut MySqlConnection, locked: &LockedEvent) -> Result<()> {
+    let (event, now, epoch) = (locked.id(), locked.now_ms, locked.row.epoch);
+    let text = format!(
+        "UPDATE restock_outbox SET done_at_ms = {now}, done_epoch = {epoch} \
+         WHERE event_id = {event} AND done_at_ms IS NULL"
+    );
+    run_text(tx, text).await?;
+    Ok(())
+}
+
+async fn write_lost(
+    tx: &mut MySqlConnection,
+    locked: &LockedEvent,
+    claims: &[KnownClaim],
+    in_outbox: &HashSet<OrderId>,
+) -> Result<()> {
+    let mut lost = 0;
+    let mut seen = HashSet::new();
+    for chunk in claims.chunks(CHUNK) {
+        let candidates =
+            chunk.iter().filter(|claim| !in_outbox.contains(&claim.order) && seen.insert(claim.order));
+        let candidates: Vec<QueuedOrder> = candidates.map(|claim| claim.as_queued(locked.now_ms)).collect();
+        let ids: Vec<OrderId> = candidates.iter().map(|order| order.order).collect();
+        let there = existing(tx, &ids).await?;
+        let absent = candidates.iter().filter(|order| !there.contains_key(&order.order));
+        let rows: Vec<NewRow<'_>> = absent.map(|order| (order, OrderStatus::Lost)).collect();
+        insert_rows(tx, locked, &rows).await?;
+        lost += rows.len();
+    }
+    if lost > 0 {
+        tracing::error!(event = %locked.id(), orders = lost, "orders known to Redis with neither row nor entry are lost");
+    }
+    Ok(())
+}
+
+impl KnownClaim {
+    /// The order as far as it is known; the time of its acceptance is in its id.
+    fn as_queued(&self, now_ms: u64) -> QueuedOrder {
+        let of_id = self.order.0.get_timestamp().map(|stamp| stamp.to_unix());
+        let accepted_at_ms =
+            of_id.map_or(now_ms, |(seconds, nanos)| seconds * 1000 + u64::from(nanos) / 1_000_000);
+        let key = self.key.clone();
+        QueuedOrder {
+            order: self.order,
+            user: self.user,
+            quantity: self.quantity.max(1),
+            key,
+            accepted_at_ms,
+        }
     }
 }
