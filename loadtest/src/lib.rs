@@ -1,1 +1,20 @@
-//! (being written)
+//! Fires a whole flash sale over real sockets and proves afterwards what became of it.
+//!
+//! In the order of a run: [`open_files`] makes room for the connections, [`sale`] presses *buy* for every buyer of a
+//! [`SaleSpec`] while [`painter`] shows the [`progress`], [`mod@audit`] holds the answers against the database and the
+//! stock ledger, and [`summary`] says it in a table or in one line of JSON. [`http`] is the client underneath: it
+//! shares two cores with the servers it presses, so it does one write and about one read a request, and no hyper.
+
+pub mod audit;
+pub mod http;
+pub mod open_files;
+pub mod painter;
+pub mod progress;
+pub mod sale;
+pub mod summary;
+
+pub use audit::{Audit, AuditInput, OrderRow, audit};
+pub use painter::{Mode, Painter};
+pub use progress::{Counts, Kind, Latency, Progress, Snapshot};
+pub use sale::{Buyer, History, PressPlan, SaleError, SaleResult, SaleSpec, loopback_sources, run};
+pub use summary::Summary;
