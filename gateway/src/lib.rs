@@ -1,3 +1,4 @@
 //! (being written)
 pub mod envelope;
+pub mod relay;
 pub mod tokens;

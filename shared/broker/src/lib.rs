@@ -4,6 +4,7 @@
 //! its messages again. Whoever uses this crate is idempotent. Nothing here reconnects by itself: an error ends the
 //! connection, and the caller, who knows what was not finished, opens the next one.
 
+mod backoff;
 mod consumer;
 mod error;
 mod link;
@@ -11,6 +12,7 @@ mod publisher;
 pub mod topology;
 mod unacked;
 
+pub use backoff::Backoff;
 pub use consumer::{Consumer, Delivery, Tag};
 pub use error::{BrokerError, PublishError};
 pub use publisher::{Outgoing, Publisher, Timeouts};

@@ -1,0 +1,228 @@
+//! The outbox relay: accepted orders go from the Redis stream to RabbitMQ.
+//!
+//! An entry is acknowledged to the stream's group only when the broker has confirmed the whole window it travelled in; it is
+//! deleted much later, when the worker has its orders in the database. So nothing is lost wherever this stops: an
+//! unacknowledged entry is read again by this relay or taken over by another one, and an acknowledged one whose orders do not
+//! reach the database is published again. Workers take duplicates as such.
+
+mod join;
+mod republish;
+mod sink;
+mod source;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use spike_broker::Backoff;
+use spike_config::{AmqpConfig, RelayConfig};
+use spike_domain::{EntryId, EventId, OrdersMessage, OutboxEntry, clock};
+use spike_stock::Ledger;
+use spike_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+pub use join::{join, message_id};
+
+use republish::Republish;
+use sink::Sink;
+use source::{READ_ENTRIES, Source};
+
+/// How long a relay that is told to stop may still wait for the confirms of the window under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Longest rest while Redis does not answer.
+const REDIS_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What the relay works with.
+pub struct RelayDeps {
+    /// The ledger, on a connection that reconnects.
+    pub ledger: Ledger<ConnectionManager>,
+    /// The database, asked only before an old entry is published again; without it that is left to other relays.
+    pub store: Option<Store>,
+    /// Section `[amqp]`.
+    pub amqp: AmqpConfig,
+    /// Section `[relay]`.
+    pub relay: RelayConfig,
+    /// Events whose outbox may hold entries.
+    pub events: watch::Receiver<Arc<Vec<EventId>>>,
+    /// Raised by the hot cores when they have accepted an order.
+    pub wake: Arc<Notify>,
+    /// This relay among all: unique among those that run, and the same after a restart where that is possible, so that
+    /// a restarted relay finds its own entries at once.
+    pub consumer: String,
+}
+
+/// Relays until `shutdown`, then finishes the window under way within 5 s. No error ends it: it tries again.
+pub async fn run(deps: RelayDeps, shutdown: impl Future<Output = ()>) {
+    let (stop, stopping) = watch::channel(false);
+    let mut relay = Relay::new(deps, stopping);
+    let finished = {
+        let work = relay.work();
+        tokio::pin!(work);
+        tokio::select! {
+            () = &mut work => true,
+            () = shutdown => {
+                stop.send_replace(true);
+                tokio::time::timeout(DRAIN, work).await.is_ok()
+            }
+        }
+    };
+    if finished {
+        relay.sink.close().await;
+        tracing::info!("relay stopped, its last window confirmed or left in the outbox");
+    } else {
+        tracing::warn!("relay stopped before its last window was confirmed; the entries stay in the outbox");
+    }
+}
+
+struct Relay {
+    source: Source,
+    sink: Sink,
+    republish: Option<Republish>,
+    republish_every: Duration,
+    republish_at: Instant,
+    ledger: Ledger<ConnectionManager>,
+    events: watch::Receiver<Arc<Vec<EventId>>>,
+    wake: Arc<Notify>,
+    orders_max: usize,
+    window: usize,
+    linger: Duration,
+    poll: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What a look at every outbox has brought.
+#[derive(Default)]
+struct Look {
+    entries: Vec<(EventId, Vec<OutboxEntry>)>,
+    orders: usize,
+    /// At least one outbox holds more than was read.
+    more: bool,
+    /// At least one outbox could not be read.
+    failed: bool,
+}
+
+impl Relay {
+    fn new(deps: RelayDeps, stopping: watch::Receiver<bool>) -> Self {
+        let (amqp, relay) = (&deps.amqp, &deps.relay);
+        let republish_after = Duration::from_millis(relay.republish_after_ms);
+        Self {
+            source: Source::new(
+                deps.ledger.clone(),
+                deps.consumer,
+                Duration::from_millis(relay.claim_idle_ms),
+            ),
+            republish: deps
+                .store
+                .map(|store| Republish::new(deps.ledger.clone(), store, relay.republish_after_ms)),
+            republish_every: (republish_after / 8).min(Duration::from_secs(5)),
+            republish_at: Instant::now(),
+            orders_max: amqp.message_orders_max,
+            window: amqp.confirm_window,
+            linger: Duration::from_millis(amqp.message_linger_ms),
+            poll: Duration::from_millis(relay.poll_ms),
+            sink: Sink::new(deps.amqp, stopping.clone()),
+            ledger: deps.ledger,
+            events: deps.events,
+            wake: deps.wake,
+            stopping,
+        }
+    }
+
+    async fn work(&mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), REDIS_WAIT_MAX);
+        while !*self.stopping.borrow() {
+            let active = Arc::clone(&self.events.borrow_and_update());
+            self.source.keep(&active);
+            let look = self.look(&active).await;
+            let (more, failed) = (look.more, look.failed);
+            self.publish(look.entries, true).await;
+            self.publish_old(&active).await;
+            if failed {
+                self.rest(backoff.next_wait()).await;
+            } else {
+                backoff.reset();
+                if !more {
+                    self.rest(self.poll).await;
+                }
+            }
+        }
+    }
+
+    async fn rest(&mut self, at_most: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(at_most) => {}
+            () = self.wake.notified() => {}
+            _ = self.stopping.changed() => {}
+        }
+    }
+
+    /// Reads every outbox; where little is there, waits a moment for company and reads once more.
+    async fn look(&mut self, active: &[EventId]) -> Look {
+        let mut look = Look::default();
+        self.read_all(active, &mut look).await;
+        if look.orders > 0 && look.orders < self.orders_max && !self.linger.is_zero() && !look.more {
+            tokio::time::sleep(self.linger).await;
+            self.read_all(active, &mut look).await;
+        }
+        look
+    }
+
+    async fn read_all(&mut self, active: &[EventId], look: &mut Look) {
+        for &event in active {
+            match self.source.read(event).await {
+                Ok(entries) if entries.is_empty() => {}
+                Ok(entries) => {
+                    look.more |= entries.len() >= READ_ENTRIES;
+                    look.orders += entries.iter().map(|entry| entry.orders.len()).sum::<usize>();
+                    match look.entries.iter_mut().find(|(of, _)| *of == event) {
+                        Some((_, before)) => before.extend(entries),
+                        None => look.entries.push((event, entries)),
+                    }
+                }
+                Err(error) => {
+                    look.failed = true;
+                    tracing::warn!(%event, %error, "outbox not read");
+                }
+            }
+        }
+    }
+
+    /// Publishes window by window; an entry is acknowledged when the whole of its window is confirmed.
+    async fn publish(&mut self, entries: Vec<(EventId, Vec<OutboxEntry>)>, acknowledge: bool) {
+        let messages: Vec<OrdersMessage> =
+            entries.into_iter().flat_map(|(event, entries)| join(event, entries, self.orders_max)).collect();
+        for window in messages.chunks(self.window) {
+            if !self.sink.publish(window).await {
+                return;
+            }
+            for message in window.iter().filter(|_| acknowledge) {
+                let ids: Vec<EntryId> = message.entries.iter().map(|entry| entry.id).collect();
+                if let Err(error) = self.ledger.ack(message.event, &ids).await {
+                    // They will be taken over as idle and published twice, which is allowed.
+                    tracing::warn!(event = %message.event, %error, entries = ids.len(), "published entries not acknowledged");
+                }
+            }
+        }
+    }
+
+    async fn publish_old(&mut self, active: &[EventId]) {
+        if Instant::now() < self.republish_at {
+            return;
+        }
+        self.republish_at = Instant::now() + self.republish_every;
+        for &event in active {
+            let Some(republish) = &mut self.republish else { return };
+            republish.keep(active);
+            match republish.search(event, clock::now_ms()).await {
+                Ok(old) if old.is_empty() => {}
+                Ok(old) => {
+                    tracing::warn!(%event, entries = old.len(), "publishing again what is not in the database yet");
+                    // Whether they are acknowledged is not this round's business: somebody has published them before.
+                    self.publish(vec![(event, old)], false).await;
+                }
+                Err(error) => tracing::debug!(%event, %error, "old entries not looked for"),
+            }
+        }
+    }
+}
