@@ -144,7 +144,10 @@ impl Connection {
     /// Whether the next request may go out on the present connection. The read is a look at the readiness tokio
     /// remembers and makes no system call unless something happened to the socket since the last answer.
     fn usable(&self) -> bool {
-        let idle = |stream: &TcpStream| matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let idle = |stream: &TcpStream| match stream.try_read(&mut [0]) {
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            Ok(_) => false,
+        };
         !self.owed && self.stream.as_ref().is_some_and(idle)
     }
 }
