@@ -1,1 +1,29 @@
-//! (being written)
+//! Private instances of the real servers Spike runs on, from Debian's own binaries.
+//!
+//! Tests and `make up` need a Redis, a MariaDB and a RabbitMQ that nobody else touches, that can be killed, stopped
+//! and started again at will, and that never outlive whoever asked for them. Each server gets a data folder, free
+//! loopback ports outside the range the kernel hands to outgoing connections, and a log in its folder.
+//!
+//! - [`RedisServer`], [`MariaDbServer`], [`RabbitServer`]: one server each, with the faults a test plants
+//!   (`kill9`, `restart`, `pause`, `resume`).
+//! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
+//! - [`fixture`]: what a test calls; shares the expensive servers within a process or within a `make test`.
+
+mod folder;
+mod keeper;
+mod mariadb;
+mod port;
+mod process;
+mod rabbit;
+mod ready;
+mod record;
+mod redis;
+mod stack;
+
+pub mod fixture;
+
+pub use mariadb::{MariaDbOptions, MariaDbServer};
+pub use process::Lifetime;
+pub use rabbit::RabbitServer;
+pub use redis::{RedisOptions, RedisServer};
+pub use stack::{Health, Stack, down, status};

@@ -1,0 +1,88 @@
+//! `devstack`: starts, shows and ends the servers a developer's gateway and worker talk to.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use spike_devstack::{Stack, down, status};
+
+const USAGE: &str =
+    "usage: devstack up|down|status|env [--dir FOLDER]   (FOLDER is .spike/stack unless given)
+
+  up      start Redis, MariaDB and RabbitMQ in FOLDER, write FOLDER/env; twice is fine
+  down    end them; their data stays in FOLDER
+  status  one line a server; exit code 1 unless all run
+  env     print SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL of the running stack";
+
+enum Verb {
+    Up,
+    Down,
+    Status,
+    Env,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((verb, dir)) = parse(&words) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let done = match verb {
+        Verb::Up => start(&dir),
+        Verb::Down => stop(&dir),
+        Verb::Status => Ok(show(&dir)),
+        Verb::Env => print_env(&dir),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("devstack: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn parse(words: &[String]) -> Option<(Verb, PathBuf)> {
+    let (verb, rest) = words.split_first()?;
+    let verb = match verb.as_str() {
+        "up" => Verb::Up,
+        "down" => Verb::Down,
+        "status" => Verb::Status,
+        "env" => Verb::Env,
+        _ => return None,
+    };
+    match rest {
+        [] => Some((verb, PathBuf::from(".spike/stack"))),
+        [flag, dir] if flag == "--dir" => Some((verb, PathBuf::from(dir))),
+        _ => None,
+    }
+}
+
+fn start(dir: &Path) -> anyhow::Result<ExitCode> {
+    let stack = Stack::up(dir)?;
+    show(dir);
+    print!("{}", stack.env());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stop(dir: &Path) -> anyhow::Result<ExitCode> {
+    let ended = down(dir)?;
+    if ended.is_empty() {
+        println!("nothing runs in {}", dir.display());
+    } else {
+        println!("ended {}", ended.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(dir: &Path) -> ExitCode {
+    let servers = status(dir);
+    for server in &servers {
+        println!("{server}");
+    }
+    if servers.iter().all(|server| server.pid.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_env(dir: &Path) -> anyhow::Result<ExitCode> {
+    let env = std::fs::read_to_string(dir.join("env"))
+        .with_context(|| format!("no stack is up in {}: run 'make up'", dir.display()))?;
+    print!("{env}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,6 @@
+//! Each real server: started, killed, frozen, started again, with its data kept.
+
+mod mariadb;
+mod rabbit;
+mod redis;
+mod stack;
