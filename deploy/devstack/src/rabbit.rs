@@ -168,9 +168,9 @@ impl RabbitServer {
 
     fn wait_ready(&self) -> anyhow::Result<()> {
         let mut record = Record::load(&self.dir);
-        record.set("port", self.port);
-        record.set("pid", self.pid().unwrap_or_default());
-        record.set("epmd_pid", self.mapper.pid().unwrap_or_default());
+        record.set("port", &self.port);
+        record.set("pid", &self.pid().unwrap_or_default());
+        record.set("epmd_pid", &self.mapper.pid().unwrap_or_default());
         if !self.process.was_found() {
             record.save(&self.dir)?;
         }

@@ -32,7 +32,7 @@ impl Record {
         self.0.get(key)?.parse().ok()
     }
 
-    pub(crate) fn set(&mut self, key: &str, value: impl ToString) {
+    pub(crate) fn set(&mut self, key: &str, value: &impl ToString) {
         self.0.insert(key.to_owned(), value.to_string());
     }
 
@@ -46,7 +46,7 @@ impl Record {
             return Ok(value);
         }
         let value = make()?;
-        self.set(key, value.to_string());
+        self.set(key, &value);
         Ok(value)
     }
 
@@ -65,7 +65,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("spike-record-{}", std::process::id()));
         fs::create_dir_all(&dir).expect("temp dir is writable");
         let mut record = Record::default();
-        record.set("port", 17_000);
+        record.set("port", &17_000);
         assert_eq!(record.get_or("node", || Ok("a=b".to_owned())).expect("made"), "a=b");
         record.save(&dir).expect("saved");
         assert_eq!(Record::load(&dir), record);

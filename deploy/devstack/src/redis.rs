@@ -63,9 +63,10 @@ impl RedisServer {
         let mut record = Record::load(&dir);
         let port = record.get_or("port", port::free)?;
         let config = dir.join("redis.conf");
+        let lifetime = options.lifetime;
         let recorded = record.get("pid").filter(|pid| is_ours(*pid, &dir));
         if recorded.is_none() {
-            fs::write(&config, configuration(&dir, port, &options))?;
+            fs::write(&config, configuration(&dir, port, options))?;
         }
         let launch = Launch {
             name: "redis",
@@ -73,7 +74,7 @@ impl RedisServer {
             args: vec![config.into()],
             env: Vec::new(),
             dir: dir.clone(),
-            lifetime: options.lifetime,
+            lifetime,
         };
         let process = Process::find_or_start(launch, recorded)?;
         let server = RedisServer { process, dir, port };
@@ -168,8 +169,8 @@ impl RedisServer {
 
     fn wait_ready(&self) -> anyhow::Result<()> {
         let mut record = Record::load(&self.dir);
-        record.set("port", self.port);
-        record.set("pid", self.pid().unwrap_or_default());
+        record.set("port", &self.port);
+        record.set("pid", &self.pid().unwrap_or_default());
         if !self.process.was_found() {
             record.save(&self.dir)?;
         }
@@ -183,7 +184,7 @@ impl RedisServer {
 }
 
 /// The shipped profile, then what differs; Redis takes the last word on each directive.
-fn configuration(dir: &Path, port: u16, options: &RedisOptions) -> String {
+fn configuration(dir: &Path, port: u16, options: RedisOptions) -> String {
     let yes_no = |on: bool| if on { "yes" } else { "no" };
     let policy = if options.noeviction { "noeviction" } else { "allkeys-lru" };
     let mut text = format!(
@@ -193,8 +194,8 @@ fn configuration(dir: &Path, port: u16, options: &RedisOptions) -> String {
         yes_no(options.appendonly),
         options.appendfsync,
     );
-    for line in &options.extra {
-        text.push_str(line);
+    for line in options.extra {
+        text.push_str(&line);
         text.push('\n');
     }
     text
@@ -244,7 +245,7 @@ mod tests {
             extra: vec!["hz 20".into()],
             ..Default::default()
         };
-        let text = configuration(Path::new("/d"), 1, &options);
+        let text = configuration(Path::new("/d"), 1, options);
         assert!(text.find("appendfsync always") < text.find("appendfsync everysec"));
         assert!(text.ends_with("hz 20\n"));
     }
