@@ -8,7 +8,7 @@ use sqlx::MySqlConnection;
 
 use crate::insert::write_orders;
 use crate::order_rows::{NewRow, existing, insert_rows};
-use crate::transaction::LockedEvent;
+use crate::transaction::{LockedEvent, under_lock};
 use crate::{Fenced, Result, Store};
 
 /// The ledger's verdict on an order of another epoch.
@@ -30,7 +30,7 @@ impl Store {
         expected_epoch: u64,
         orders: &[(QueuedOrder, Adopted)],
     ) -> Result<Fenced<Vec<(OrderId, OrderStatus)>>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             if locked.row.epoch != expected_epoch {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }
@@ -44,7 +44,6 @@ impl Store {
             outcomes.extend(write_rejected(tx, locked, &rejected).await?);
             Ok(Fenced::Done(outcomes))
         })
-        .await
     }
 }
 

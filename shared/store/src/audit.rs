@@ -6,6 +6,7 @@ use sqlx::MySqlConnection;
 
 use crate::every_row::for_every_row;
 use crate::sql::{at, order_at, rows_of_text, u64_at};
+use crate::transaction::read;
 use crate::{Result, Store, StoreError};
 
 /// Rows and units of one status.
@@ -69,7 +70,7 @@ impl EventAudit {
 impl Store {
     /// S, L, K and rows by status. Errors: `NotFound`.
     pub async fn conservation(&self, event: EventId) -> Result<EventFigures> {
-        self.read_whole_event(async |conn| figures(conn, event).await).await
+        read!(self, self.limit_whole_event(), |conn| { figures(conn, event).await })
     }
 
     /// [`Store::conservation`] and a search for users with more than one live order. Errors: `NotFound`.
@@ -78,18 +79,17 @@ impl Store {
             "SELECT COUNT(*) AS users FROM (SELECT user_id FROM spike_orders \
              WHERE event_id = {event} AND status IN (1, 2) GROUP BY user_id HAVING COUNT(*) > 1) AS doubled"
         );
-        self.read_whole_event(async |conn| {
+        read!(self, self.limit_whole_event(), |conn| {
             let figures = figures(conn, event).await?;
             let rows = rows_of_text(conn, text).await?;
             let users = u64_at(rows.first().ok_or(StoreError::NotFound)?, "users")?;
             Ok(EventAudit { figures, users_with_more_than_one_live: users })
         })
-        .await
     }
 
     /// The id of every order of an event, of every status: 16 bytes each. Complete while no order of the event changes.
     pub async fn all_order_ids(&self, event: EventId) -> Result<Vec<OrderId>> {
-        self.read_whole_event(async |conn| {
+        read!(self, self.limit_whole_event(), |conn| {
             let mut ids = Vec::new();
             for_every_row(conn, event, "order_id", |row| {
                 ids.push(order_at(row, "order_id")?);
@@ -98,7 +98,6 @@ impl Store {
             .await?;
             Ok(ids)
         })
-        .await
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 
 use crate::sql::{NOW_MS, rows_of_text, u64_at};
+use crate::transaction::read;
 use crate::{Result, Store, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
@@ -89,17 +90,16 @@ impl Store {
 
     /// One round trip.
     pub async fn ping(&self) -> Result<()> {
-        self.read(async |conn| Ok(conn.ping().await?)).await
+        read!(self, |conn| { Ok(conn.ping().await?) })
     }
 
     /// The database's clock, Unix milliseconds: the only one that decides deadlines.
     pub async fn now_ms(&self) -> Result<u64> {
         let text = format!("SELECT {NOW_MS} AS now_ms");
-        self.read(async |conn| {
+        read!(self, |conn| {
             let rows = rows_of_text(conn, text).await?;
             u64_at(rows.first().ok_or(StoreError::NotFound)?, "now_ms")
         })
-        .await
     }
 
     /// Closes the pool, waiting for the connections in use.

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::products::set_aside;
 use crate::sql::{NOW_MS, at, money_at, offset, signed, u32_at, u64_at};
+use crate::transaction::{read, transact, under_lock};
 use crate::{Conflict, Page, Result, Store, StoreError};
 
 /// An event to create.
@@ -67,28 +68,26 @@ impl Store {
     /// Creates a scheduled event, moving `total` units of its product from available to reserved in the same transaction.
     /// Errors: `NotFound` (no such product), `Conflict(Inventory)`.
     pub async fn create_event(&self, event: NewEvent) -> Result<EventId> {
-        self.transact(async |tx| {
+        transact!(self, |tx| {
             set_aside(tx, event.product_id, event.total).await?;
             insert(tx, &event).await
         })
-        .await
     }
 
     /// One event.
     pub async fn event(&self, event: EventId) -> Result<Option<EventRow>> {
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(event.0).fetch_optional(conn).await?;
             row.as_ref().map(EventRow::read).transpose()
         })
-        .await
     }
 
     /// All events, newest first; `page` counts from 1.
     pub async fn list_events(&self, page: u32, page_size: u32) -> Result<Page<EventRow>> {
         let text =
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events ORDER BY id DESC LIMIT ? OFFSET ?"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let rows =
                 sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
             let count = sqlx::query("SELECT COUNT(*) AS total FROM spike_events").fetch_one(conn).await?;
@@ -97,7 +96,6 @@ impl Store {
                 total: u64_at(&count, "total")?,
             })
         })
-        .await
     }
 
     /// Every event a gateway may be asked about: not closed, or closed lately.
@@ -105,12 +103,11 @@ impl Store {
         let text = AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {NOW_MS} - ? ORDER BY id"
         ));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let query =
                 sqlx::query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(EventRow::read).collect()
         })
-        .await
     }
 
     /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers.
@@ -120,7 +117,7 @@ impl Store {
              (e.updated_at_ms > {NOW_MS} - ? OR EXISTS (SELECT 1 FROM restock_outbox m \
              WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
         ));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let query = sqlx::query(text)
                 .bind(EventState::Open.code())
                 .bind(EventState::Paused.code())
@@ -128,7 +125,6 @@ impl Store {
                 .bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(WatchedEvent::read).collect()
         })
-        .await
     }
 
     /// Moves an event to a state and returns it. Asking for the present state changes nothing. Allowed: scheduled to open
@@ -138,7 +134,7 @@ impl Store {
             "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
         );
         let select = format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?");
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             if locked.row.state == state {
                 return Ok(locked.row.clone());
             }
@@ -150,7 +146,6 @@ impl Store {
             let row = sqlx::query(AssertSqlSafe(select.clone())).bind(event.0).fetch_one(tx).await?;
             EventRow::read(&row)
         })
-        .await
     }
 }
 

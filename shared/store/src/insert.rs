@@ -9,7 +9,7 @@ use sqlx::MySqlConnection;
 use crate::error::duplicate;
 use crate::order_rows::{NewRow, existing, insert_markers, insert_rows, live_users};
 use crate::plan::{Standing, Verdict, plain, plan};
-use crate::transaction::{BACK_TO_LOCK, LockedEvent};
+use crate::transaction::{BACK_TO_LOCK, LockedEvent, under_lock};
 use crate::{Result, Store};
 
 /// What became of the entries.
@@ -28,7 +28,7 @@ impl Store {
     /// another live order, or that does not fit into the total, gets a REJECTED row with a restock marker; entries
     /// of another epoch write nothing (V1). Errors: `NotFound` (no such event); a non-transient error may be one poison order.
     pub async fn insert_entries(&self, event: EventId, entries: &[OutboxEntry]) -> Result<InsertOutcome> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             let epoch = locked.row.epoch;
             let (own, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.id.epoch == epoch);
             let mut seen = HashSet::new();
@@ -38,7 +38,6 @@ impl Store {
             let foreign = judge_others(tx, &others, &mut seen, &mut outcomes).await?;
             Ok(InsertOutcome { epoch, outcomes, foreign })
         })
-        .await
     }
 }
 

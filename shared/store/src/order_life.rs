@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::order_rows::{give_back, insert_markers};
 use crate::sql::{CHUNK, NOW_MS, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
-use crate::transaction::LockedEvent;
+use crate::transaction::{LockedEvent, read, under_lock};
 use crate::{Result, Store, StoreError};
 
 /// An order that has just changed.
@@ -64,27 +64,25 @@ impl Store {
     pub async fn cancel_order(&self, order: OrderId, user: UserId) -> Result<Change> {
         let found = self.whose(order).await?.filter(|found| found.user == user);
         let found = found.ok_or(StoreError::NotFound)?;
-        self.under_lock(found.event, async |tx, locked| {
+        under_lock!(self, found.event, |tx, locked| {
             if update_status(tx, order, CANCELLED, "").await? {
                 free(tx, locked, &[found]).await?;
                 return Ok(Change::Done(found));
             }
             Ok(Change::Refused(status_of(tx, order).await?))
         })
-        .await
     }
 
     /// Marks a pending order as paid, within its deadline by the database's clock. Errors: `NotFound`.
     pub async fn pay_order(&self, order: OrderId) -> Result<Change> {
         let found = self.whose(order).await?.ok_or(StoreError::NotFound)?;
         let in_time = format!("AND expires_at_ms > {NOW_MS}");
-        self.under_lock(found.event, async |tx, _locked| {
+        under_lock!(self, found.event, |tx, _locked| {
             if update_status(tx, order, PAID, &in_time).await? {
                 return Ok(Change::Done(found));
             }
             Ok(Change::Refused(status_of(tx, order).await?))
         })
-        .await
     }
 
     /// Orders past their deadline, by event: candidates only, nothing is locked yet.
@@ -93,19 +91,18 @@ impl Store {
             "SELECT order_id, event_id FROM spike_orders WHERE status = {PENDING} AND expires_at_ms <= {NOW_MS} \
              ORDER BY expires_at_ms LIMIT {limit}"
         );
-        self.read(async |conn| {
+        read!(self, |conn| {
             let mut due: BTreeMap<EventId, Vec<OrderId>> = BTreeMap::new();
             for row in rows_of_text(conn, text).await? {
                 due.entry(EventId(at(&row, "event_id")?)).or_default().push(order_at(&row, "order_id")?);
             }
             Ok(due)
         })
-        .await
     }
 
     /// Cancels those of one event's candidates that still are pending, now that nobody else can change them.
     async fn expire_of(&self, event: EventId, orders: &[OrderId]) -> Result<Vec<ChangedOrder>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             let mut expired = Vec::with_capacity(orders.len());
             for chunk in orders.chunks(CHUNK) {
                 let due = format!(
@@ -131,17 +128,15 @@ impl Store {
             free(tx, locked, &expired).await?;
             Ok(expired)
         })
-        .await
     }
 
     /// What never changes of an order, and so needs no lock.
     async fn whose(&self, order: OrderId) -> Result<Option<ChangedOrder>> {
         let text = "SELECT order_id, event_id, user_id, quantity FROM spike_orders WHERE order_id = ?";
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(&order.bytes()[..]).fetch_optional(conn).await?;
             row.as_ref().map(ChangedOrder::read).transpose()
         })
-        .await
     }
 }
 

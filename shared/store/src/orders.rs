@@ -6,6 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
 use crate::sql::{at, money_at, order_at, status_at, u32_at, u64_at};
+use crate::transaction::read;
 use crate::{Result, Store};
 
 /// A spike order.
@@ -45,11 +46,10 @@ impl Store {
     pub async fn order_for_user(&self, order: OrderId, user: UserId) -> Result<Option<SpikeOrderRow>> {
         let text =
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_orders WHERE order_id = ? AND user_id = ?"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
             row.as_ref().map(SpikeOrderRow::read).transpose()
         })
-        .await
     }
 
     /// A user's orders, newest first, at most `limit`, those before the cursor `before` (the last id of the page before).
@@ -64,11 +64,10 @@ impl Store {
         let text = AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM spike_orders WHERE user_id = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
         ));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let query = sqlx::query(text).bind(user.0).bind(&before[..]).bind(limit);
             query.fetch_all(conn).await?.iter().map(SpikeOrderRow::read).collect()
         })
-        .await
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::order_rows::{existing, insert_markers, insert_rows};
 use crate::sql::NOW_MS;
+use crate::transaction::{read, under_lock};
 use crate::{Fenced, Result, Store};
 
 /// An order that no INSERT takes, as bisection found it.
@@ -39,7 +40,7 @@ impl Store {
         epoch: u64,
         poison: Poison<'_>,
     ) -> Result<Fenced<OrderStatus>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             if locked.row.epoch != epoch {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }
@@ -59,7 +60,6 @@ impl Store {
             letter.insert(tx).await?;
             Ok(Fenced::Done(OrderStatus::Rejected))
         })
-        .await
     }
 
     /// Keeps a message that could not be read. The same `message_id` of a source may be kept more than once.
@@ -70,8 +70,7 @@ impl Store {
         reason: &str,
         payload: &[u8],
     ) -> Result<()> {
-        self.read(async |conn| Letter { source, message_id, reason, payload, about: None }.insert(conn).await)
-            .await
+        read!(self, |conn| { Letter { source, message_id, reason, payload, about: None }.insert(conn).await })
     }
 }
 

@@ -4,6 +4,7 @@ use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
 use crate::order_rows::existing;
 use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, status_at};
+use crate::transaction::under_lock;
 use crate::{Result, Store};
 
 /// An answer about orders, with the epoch that was the event's when it was given.
@@ -18,12 +19,11 @@ pub struct Seen<T> {
 impl Store {
     /// The orders among `orders` that have no row of any status. Errors: `NotFound` (no such event).
     pub async fn rows_missing(&self, event: EventId, orders: &[OrderId]) -> Result<Seen<OrderId>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             let there = existing(tx, orders).await?;
             let rows = orders.iter().filter(|order| !there.contains_key(order)).copied().collect();
             Ok(Seen { epoch: locked.row.epoch, rows })
         })
-        .await
     }
 
     /// User and status of those orders that have a row. Errors: `NotFound` (no such event).
@@ -32,7 +32,7 @@ impl Store {
         event: EventId,
         orders: &[OrderId],
     ) -> Result<Seen<(OrderId, UserId, OrderStatus)>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             let mut rows = Vec::with_capacity(orders.len());
             for chunk in orders.chunks(CHUNK) {
                 let ids = order_list(chunk);
@@ -48,6 +48,5 @@ impl Store {
             }
             Ok(Seen { epoch: locked.row.epoch, rows })
         })
-        .await
     }
 }

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::error::duplicate;
 use crate::sql::{NOW_MS, at, money_at, offset, u32_at, u64_at};
+use crate::transaction::{read, transact};
 use crate::{Conflict, Page, Result, Store, StoreError};
 
 /// A product to create, with its first stock.
@@ -62,18 +63,17 @@ const COLUMNS: &str =
 impl Store {
     /// Creates product and inventory in one transaction. Errors: `Conflict(Sku)`.
     pub async fn create_product(&self, product: NewProduct) -> Result<ProductId> {
-        self.transact(async |tx| insert(tx, &product).await).await
+        transact!(self, |tx| { insert(tx, &product).await })
     }
 
     /// A product that is not deleted.
     pub async fn product(&self, product: ProductId) -> Result<Option<ProductRow>> {
         let text =
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM products WHERE id = ? AND deleted_at_ms IS NULL"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
             row.as_ref().map(ProductRow::read).transpose()
         })
-        .await
     }
 
     /// Products that are not deleted, newest first; `page` counts from 1.
@@ -81,24 +81,22 @@ impl Store {
         let text = AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM products WHERE deleted_at_ms IS NULL ORDER BY id DESC LIMIT ? OFFSET ?"
         ));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let rows =
                 sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
             let count = "SELECT COUNT(*) AS total FROM products WHERE deleted_at_ms IS NULL";
             let total = u64_at(&sqlx::query(count).fetch_one(conn).await?, "total")?;
             Ok(Page { items: rows.iter().map(ProductRow::read).collect::<Result<_>>()?, total })
         })
-        .await
     }
 
     /// Where a product's units are.
     pub async fn inventory(&self, product: ProductId) -> Result<Option<Inventory>> {
         let text = "SELECT available, reserved, sold FROM inventory WHERE product_id = ?";
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
             row.as_ref().map(Inventory::read).transpose()
         })
-        .await
     }
 }
 

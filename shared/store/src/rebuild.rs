@@ -9,7 +9,7 @@ use sqlx::MySqlConnection;
 use crate::every_row::for_every_row;
 use crate::order_rows::{NewRow, existing, insert_rows};
 use crate::sql::{CHUNK, at, order_at, run_text, signed, status_at, u32_at};
-use crate::transaction::LockedEvent;
+use crate::transaction::{LockedEvent, under_lock};
 use crate::{Fenced, Result, Store};
 
 /// An order known to Redis (a claim or a key), whatever else is known of it.
@@ -55,13 +55,12 @@ impl Store {
     /// Starts an epoch above every one ever used: the largest of the database's + 1, `at_least` (Redis' + 1) and `now_ms`
     /// (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`.
     pub async fn bump_epoch(&self, event: EventId, at_least: u64, now_ms: u64) -> Result<u64> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
             let query = sqlx::query("UPDATE spike_events SET epoch = ? WHERE id = ?");
             query.bind(signed(epoch)).bind(event.0).execute(tx).await?;
             Ok(epoch)
         })
-        .await
     }
 
     /// In one transaction that demands `epoch` (V6): closes the event's open restock markers (V3), writes LOST rows for known
@@ -73,7 +72,7 @@ impl Store {
         known_claims: &[KnownClaim],
         in_outbox: &HashSet<OrderId>,
     ) -> Result<Fenced<Snapshot>> {
-        self.under_lock_whole_event(event, async |tx, locked| {
+        under_lock!(self, self.limit_whole_event(), event, |tx, locked| {
             if locked.row.epoch != epoch {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }
@@ -93,7 +92,6 @@ impl Store {
             .await?;
             Ok(Fenced::Done(Snapshot { def: locked.row.def.clone(), state: locked.row.state, rows }))
         })
-        .await
     }
 }
 

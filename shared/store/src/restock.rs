@@ -5,6 +5,7 @@ use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 use sqlx::mysql::MySqlRow;
 
 use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at, u64_at};
+use crate::transaction::{read, under_lock};
 use crate::{Fenced, Result, Store};
 
 /// An open marker: one order to release.
@@ -27,7 +28,7 @@ pub struct Marker {
 impl Store {
     /// Open markers, at most `limit_per_event` of each event, so that an event whose ledger is down starves no other.
     pub async fn open_markers(&self, limit_per_event: u32) -> Result<Vec<Marker>> {
-        self.read(async |conn| {
+        read!(self, |conn| {
             let text = "SELECT DISTINCT event_id FROM restock_outbox WHERE done_at_ms IS NULL";
             let events: Vec<i64> = sqlx::query_scalar(text).fetch_all(&mut *conn).await?;
             let mut markers = Vec::new();
@@ -44,7 +45,6 @@ impl Store {
             }
             Ok(markers)
         })
-        .await
     }
 
     /// Marks orders as released, if the event still is in the epoch the release ran in. Returns how many markers were open.
@@ -55,7 +55,7 @@ impl Store {
         epoch: u64,
         orders: &[OrderId],
     ) -> Result<Fenced<usize>> {
-        self.under_lock(event, async |tx, locked| {
+        under_lock!(self, event, |tx, locked| {
             if locked.row.epoch != epoch {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }
@@ -70,7 +70,6 @@ impl Store {
             }
             Ok(Fenced::Done(closed))
         })
-        .await
     }
 }
 

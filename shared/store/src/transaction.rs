@@ -3,7 +3,7 @@
 //! ever returns to the pool.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spike_domain::EventId;
 use sqlx::pool::PoolConnection;
@@ -36,116 +36,108 @@ impl LockedEvent {
     }
 }
 
-/// What the body of a locked transaction takes back to when its fast way fails: the moment after the lock.
+/// What the body of a locked transaction goes back to when its fast way fails: the moment after the lock.
 pub(crate) const BACK_TO_LOCK: &str = "ROLLBACK TO SAVEPOINT locked";
 
+// The three ways to run a body are macros, because a function that takes an async closure gives a future that cannot be spawned
+// (rust-lang/rust#110338: "implementation of `Send` is not general enough"). `return` and `?` in a body end the body.
+
+/// `read!(store, limit, |conn| { … })`: single statements on one connection, outside any transaction.
+macro_rules! read {
+    ($store:expr, $limit:expr, |$conn:ident| $body:block) => {{
+        let mut session = $store.session().await?;
+        let result = $crate::transaction::within($limit, async {
+            let $conn: &mut sqlx::MySqlConnection = &mut session;
+            $body
+        })
+        .await;
+        session.release_after(&result);
+        result
+    }};
+    ($store:expr, |$conn:ident| $body:block) => {
+        $crate::transaction::read!($store, $store.limit(), |$conn| $body)
+    };
+}
+
+/// `transact!(store, |tx| { … })`: a transaction, run again when a lock conflict rolled it back.
+macro_rules! transact {
+    ($store:expr, |$tx:ident| $body:block) => {{
+        let mut attempts = $crate::transaction::Attempts::begin($store.limit());
+        loop {
+            let mut session = $store.session().await?;
+            let result = $crate::transaction::within($store.limit(), async {
+                let result = async {
+                    $crate::transaction::begin(&mut session).await?;
+                    let $tx: &mut sqlx::MySqlConnection = &mut session;
+                    $body
+                }
+                .await;
+                session.end(result).await
+            })
+            .await;
+            session.release_after(&result);
+            if let Some(result) = attempts.judge(result).await {
+                break result;
+            }
+        }
+    }};
+}
+
+/// `under_lock!(store, limit, event, |tx, locked| { … })`: a transaction that holds the lock of the event's row. Errors beside
+/// the body's: `NotFound` (no such event).
+macro_rules! under_lock {
+    ($store:expr, $limit:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {{
+        let mut attempts = $crate::transaction::Attempts::begin($store.limit());
+        loop {
+            let mut session = $store.session().await?;
+            let result = $crate::transaction::within($limit, async {
+                let result = async {
+                    let locked = $crate::transaction::begin_locked(&mut session, $event).await?;
+                    let $locked: &$crate::transaction::LockedEvent = &locked;
+                    let $tx: &mut sqlx::MySqlConnection = &mut session;
+                    $body
+                }
+                .await;
+                session.end(result).await
+            })
+            .await;
+            session.release_after(&result);
+            if let Some(result) = attempts.judge(result).await {
+                break result;
+            }
+        }
+    }};
+    ($store:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {
+        $crate::transaction::under_lock!($store, $store.limit(), $event, |$tx, $locked| $body)
+    };
+}
+
+pub(crate) use {read, transact, under_lock};
+
 impl Store {
-    /// Runs single statements on one connection, outside any transaction.
-    pub(crate) async fn read<T>(
-        &self,
-        body: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T>,
-    ) -> Result<T> {
-        let mut session = self.session().await?;
-        let result = within(self.statement_timeout * TRANSACTION_TIMEOUTS, body(&mut session)).await;
-        session.release_after(&result);
-        result
+    /// How long one call may last, all its statements together.
+    pub(crate) fn limit(&self) -> Duration {
+        self.statement_timeout * TRANSACTION_TIMEOUTS
     }
 
-    /// As [`Store::read`], for statements that visit every row of an event.
-    pub(crate) async fn read_whole_event<T>(
-        &self,
-        body: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T>,
-    ) -> Result<T> {
-        let mut session = self.session().await?;
-        let result = within(self.statement_timeout * WHOLE_EVENT_TIMEOUTS, body(&mut session)).await;
-        session.release_after(&result);
-        result
+    /// The same for a call that visits every row of an event.
+    pub(crate) fn limit_whole_event(&self) -> Duration {
+        self.statement_timeout * WHOLE_EVENT_TIMEOUTS
     }
 
-    /// Runs `body` in a transaction; again, when a lock conflict rolled it back.
-    pub(crate) async fn transact<T>(
-        &self,
-        body: impl AsyncFn(&mut MySqlConnection) -> Result<T>,
-    ) -> Result<T> {
-        let limit = self.statement_timeout * TRANSACTION_TIMEOUTS;
-        let mut attempt = 1;
-        loop {
-            let run = self.attempt(limit, async |conn| {
-                sqlx::raw_sql("BEGIN").execute(&mut *conn).await?;
-                body(conn).await
-            });
-            match run.await {
-                Err(StoreError::Retry(cause)) if attempt < ATTEMPTS_MAX => pause(&mut attempt, &cause).await,
-                result => return result,
-            }
-        }
-    }
-
-    /// Runs `body` in a transaction that holds the lock of `event`'s row. Errors: `NotFound` (no such event).
-    pub(crate) async fn under_lock<T>(
-        &self,
-        event: EventId,
-        body: impl AsyncFn(&mut MySqlConnection, &LockedEvent) -> Result<T>,
-    ) -> Result<T> {
-        self.under_lock_within(self.statement_timeout * TRANSACTION_TIMEOUTS, event, body).await
-    }
-
-    /// As [`Store::under_lock`], for a body that visits every row of the event.
-    pub(crate) async fn under_lock_whole_event<T>(
-        &self,
-        event: EventId,
-        body: impl AsyncFn(&mut MySqlConnection, &LockedEvent) -> Result<T>,
-    ) -> Result<T> {
-        self.under_lock_within(self.statement_timeout * WHOLE_EVENT_TIMEOUTS, event, body).await
-    }
-
-    async fn under_lock_within<T>(
-        &self,
-        limit: Duration,
-        event: EventId,
-        body: impl AsyncFn(&mut MySqlConnection, &LockedEvent) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempt = 1;
-        loop {
-            let run = self.attempt(limit, async |conn| {
-                let locked = begin_locked(conn, event).await?;
-                body(conn, &locked).await
-            });
-            match run.await {
-                Err(StoreError::Retry(cause)) if attempt < ATTEMPTS_MAX => pause(&mut attempt, &cause).await,
-                result => return result,
-            }
-        }
-    }
-
-    /// One run: `body` begins the transaction itself; COMMIT when it succeeds, else ROLLBACK.
-    async fn attempt<T>(
-        &self,
-        limit: Duration,
-        body: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T>,
-    ) -> Result<T> {
-        let mut session = self.session().await?;
-        let run = async {
-            let result = body(&mut session).await;
-            // A lock timeout ends only its statement: the rest must be rolled back by name.
-            let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            if !matches!(result, Err(StoreError::Unavailable(_))) {
-                sqlx::raw_sql(end).execute(&mut *session).await?;
-            }
-            result
-        };
-        let result = within(limit, run).await;
-        session.release_after(&result);
-        result
-    }
-
-    async fn session(&self) -> Result<Session> {
+    pub(crate) async fn session(&self) -> Result<Session> {
         Ok(Session { connection: Some(self.pool.acquire().await?) })
     }
 }
 
-/// BEGIN, lock and savepoint travel together: one round trip.
-async fn begin_locked(conn: &mut MySqlConnection, event: EventId) -> Result<LockedEvent> {
+/// Begins a transaction.
+pub(crate) async fn begin(conn: &mut MySqlConnection) -> Result<()> {
+    sqlx::raw_sql("BEGIN").execute(conn).await?;
+    Ok(())
+}
+
+/// Begins a transaction and locks the event's row; both and the savepoint travel together, in one round trip.
+pub(crate) async fn begin_locked(conn: &mut MySqlConnection, event: EventId) -> Result<LockedEvent> {
     let text = format!(
         "BEGIN; SELECT {columns}, {NOW_MS} AS now_ms FROM spike_events WHERE id = {event} FOR UPDATE; SAVEPOINT locked",
         columns = events::COLUMNS,
@@ -155,29 +147,58 @@ async fn begin_locked(conn: &mut MySqlConnection, event: EventId) -> Result<Lock
     Ok(LockedEvent { row: EventRow::read(row)?, now_ms: u64_at(row, "now_ms")? })
 }
 
-async fn within<T>(limit: Duration, run: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn within<T>(limit: Duration, run: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(limit, run).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}").into())),
     }
 }
 
-/// Waits before the next run, a random time, so that two that met do not meet again.
-async fn pause(attempt: &mut u32, cause: &crate::Cause) {
-    let longest = PAUSE_MS_MAX << *attempt;
-    tracing::debug!(attempt, %cause, "transaction rolled back by a lock conflict, running it again");
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=longest))).await;
-    *attempt += 1;
+/// Counts the runs of one transaction.
+pub(crate) struct Attempts {
+    made: u32,
+    last_start: Instant,
+}
+
+impl Attempts {
+    /// No further run starts later than `patience` from now.
+    pub fn begin(patience: Duration) -> Self {
+        Self { made: 0, last_start: Instant::now() + patience }
+    }
+
+    /// What to return to the caller; `None` to run again, after a random pause, so that two that met do not meet again.
+    pub async fn judge<T>(&mut self, result: Result<T>) -> Option<Result<T>> {
+        self.made += 1;
+        match result {
+            Err(StoreError::Retry(cause)) if self.made < ATTEMPTS_MAX && Instant::now() < self.last_start => {
+                tracing::debug!(made = self.made, %cause, "rolled back by a lock conflict, running it again");
+                let longest = PAUSE_MS_MAX << self.made;
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=longest))).await;
+                None
+            }
+            result => Some(result),
+        }
+    }
 }
 
 /// A connection that goes back to the pool only by [`Session::release_after`]; dropped otherwise, it is closed and
 /// the server rolls back what it had begun.
-struct Session {
+pub(crate) struct Session {
     connection: Option<PoolConnection<MySql>>,
 }
 
 impl Session {
-    fn release_after<T>(mut self, result: &Result<T>) {
+    /// COMMIT after a success, else ROLLBACK: a lock timeout alone ends only its statement.
+    pub async fn end<T>(&mut self, result: Result<T>) -> Result<T> {
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        if !matches!(result, Err(StoreError::Unavailable(_))) {
+            sqlx::raw_sql(end).execute(&mut **self).await?;
+        }
+        result
+    }
+
+    /// Gives the connection back, unless the server has stopped answering on it.
+    pub fn release_after<T>(mut self, result: &Result<T>) {
         if !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, MySqlConnection, QueryBuilder};
 
 use crate::error::duplicate;
 use crate::sql::{CHUNK, NOW_MS, at, u32_at, u64_at};
+use crate::transaction::{read, transact};
 use crate::{Conflict, Result, Store, StoreError};
 
 /// An account to create.
@@ -49,28 +50,26 @@ impl Store {
     /// Creates an account. Errors: `Conflict(Email)`.
     pub async fn create_user(&self, user: NewUser) -> Result<UserId> {
         let users = [NewUser { email: normalised(&user.email), ..user }];
-        self.transact(async |tx| insert(tx, &users).await.map(UserId)).await
+        transact!(self, |tx| { insert(tx, &users).await.map(UserId) })
     }
 
     /// The account of an e-mail, in any case.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>> {
         let email = normalised(email);
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE email = ?"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(email).fetch_optional(conn).await?;
             row.as_ref().map(UserRow::read).transpose()
         })
-        .await
     }
 
     /// The account of an id.
     pub async fn user_by_id(&self, user: UserId) -> Result<Option<UserRow>> {
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE id = ?"));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let row = sqlx::query(text).bind(user.0).fetch_optional(conn).await?;
             row.as_ref().map(UserRow::read).transpose()
         })
-        .await
     }
 
     /// Creates `count` ordinary users `<prefix>-<number>@load.invalid` who share one password hash, for demos and load
@@ -92,13 +91,10 @@ impl Store {
         for start in (0..count).step_by(CHUNK) {
             let users: Vec<NewUser> = (start..count.min(start + CHUNK)).map(user).collect();
             let (first, last) = (&users[0].email, &users[users.len() - 1].email);
-            ids.extend(
-                self.transact(async |tx| {
-                    insert(tx, &users).await?;
-                    ids_between(tx, first, last).await
-                })
-                .await?,
-            );
+            ids.extend(transact!(self, |tx| {
+                insert(tx, &users).await?;
+                ids_between(tx, first, last).await
+            })?);
         }
         Ok(ids)
     }
@@ -108,11 +104,10 @@ impl Store {
         let text = AssertSqlSafe(format!(
             "UPDATE users SET role = ?, token_version = token_version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
         ));
-        self.read(async |conn| {
+        read!(self, |conn| {
             let done = sqlx::query(text).bind(role.as_str()).bind(user.0).execute(conn).await?;
             if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NotFound) }
         })
-        .await
     }
 }
 

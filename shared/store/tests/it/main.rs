@@ -1,0 +1,48 @@
+//! The store against a real server. What every implementation must do is a function over a [`Store`] in `inserts`, `late`,
+//! `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its own. What only MySQL and
+//! MariaDB have (migrations, sessions, lock conflicts) is in `server`.
+
+mod catalogue;
+mod crowd;
+mod database;
+mod inserts;
+mod late;
+mod life;
+mod rebuild;
+mod sale;
+mod server;
+
+/// One test for each function of the contract.
+macro_rules! contract {
+    ($($module:ident: $($name:ident)+;)+) => {$(
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let store = crate::database::fresh_store().await;
+                crate::$module::$name(&store).await;
+                store.close().await;
+            })+
+        }
+    )+};
+}
+
+mod contract {
+    contract! {
+        catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
+            an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged;
+        inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
+            orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
+            a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
+            an_unknown_event_is_not_found;
+        late: an_entry_of_another_epoch_writes_nothing an_adopted_order_in_two_entries_is_one_row
+            adopted_orders_are_written_by_their_verdict an_adoption_of_an_older_epoch_writes_nothing
+            a_poison_order_is_kept_and_restocked presence_is_told_with_the_epoch;
+        life: unpaid_orders_expire cancel_then_buy_again only_the_owner_cancels a_paid_order_stays
+            an_order_past_its_deadline_is_not_paid markers_close_once_and_in_their_epoch
+            a_full_event_starves_no_other_of_its_markers a_users_orders_by_cursor;
+        rebuild: an_epoch_is_above_every_other a_snapshot_closes_markers_and_writes_lost_rows
+            a_snapshot_of_an_older_epoch_changes_nothing a_snapshot_reads_page_after_page;
+        crowd: four_writers_never_exceed_the_total pay_and_cancel_and_expiry_have_one_winner
+            writers_of_two_events_do_not_wait_for_each_other;
+    }
+}

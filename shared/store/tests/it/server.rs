@@ -1,0 +1,109 @@
+//! What only MySQL and MariaDB have: migrations up and down, the session's settings, and lock conflicts.
+
+use std::time::{Duration, Instant};
+
+use spike_store::{DatabaseSettings, Store, StoreError};
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
+
+use crate::database::{fresh_store, fresh_url, settings};
+use crate::sale::{Sale, order};
+
+async fn tables(url: &str) -> Vec<String> {
+    let mut conn = MySqlConnection::connect(url).await.unwrap();
+    let rows = sqlx::query("SHOW TABLES").fetch_all(&mut conn).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).filter(|table| !table.starts_with("_sqlx")).collect()
+}
+
+#[tokio::test]
+async fn migrations_go_up_down_and_up_again() {
+    let url = fresh_url().await;
+    let store = Store::connect(&settings(url.clone())).await.unwrap();
+    store.ping().await.unwrap();
+    let (one, two) = tokio::join!(store.migrate(), store.migrate());
+    one.and(two).expect("processes that start together take turns");
+    let up = tables(&url).await;
+    assert_eq!(up.len(), 9, "{up:?}");
+    store.migrate_down(0).await.unwrap();
+    assert_eq!(tables(&url).await, Vec::<String>::new());
+    store.migrate().await.unwrap();
+    assert_eq!(tables(&url).await, up);
+    Sale::of(&store, 1).await.insert(&[order(1)]).await;
+}
+
+/// A transaction that holds the lock of an event's row until it is dropped.
+async fn holder(url: &str, sale: &Sale<'_>) -> MySqlConnection {
+    let mut conn = MySqlConnection::connect(url).await.unwrap();
+    let lock = format!("BEGIN; SELECT id FROM spike_events WHERE id = {} FOR UPDATE", sale.event);
+    sqlx::raw_sql(AssertSqlSafe(lock)).fetch_all(&mut conn).await.unwrap();
+    conn
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_held_for_a_while_is_waited_for_and_one_held_for_good_is_told() {
+    let url = fresh_url().await;
+    let patient = Store::connect(&settings(url.clone())).await.unwrap();
+    patient.migrate().await.unwrap();
+    let hasty = DatabaseSettings { statement_timeout: Duration::from_secs(2), ..settings(url.clone()) };
+    let hasty = Store::connect(&hasty).await.unwrap();
+    let sale = Sale::of(&patient, 10).await;
+
+    let holder = holder(&url, &sale).await;
+    let entry = sale.entry(1, &[order(1)]);
+    let begun = Instant::now();
+    let error = hasty.insert_entries(sale.event, std::slice::from_ref(&entry)).await.unwrap_err();
+    assert!(error.transient(), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "bounded: {:?}", begun.elapsed());
+
+    let waiting = tokio::spawn({
+        let (store, event, entry) = (patient.clone(), sale.event, entry.clone());
+        async move { store.insert_entries(event, &[entry]).await }
+    });
+    drop(holder);
+    waiting.await.unwrap().expect("written once the lock is free");
+    assert_eq!(sale.live_and_markers().await, (1, 0));
+    hasty.insert_entries(sale.event, &[entry]).await.expect("its connections are sound again");
+}
+
+#[tokio::test]
+async fn a_call_dropped_half_way_leaves_no_transaction_behind() {
+    let url = fresh_url().await;
+    let store =
+        Store::connect(&DatabaseSettings { connections_max: 1, ..settings(url.clone()) }).await.unwrap();
+    store.migrate().await.unwrap();
+    let sale = Sale::of(&store, 100).await;
+    for user in 0..20u32 {
+        let entry = sale.entry(1, &[order(i64::from(user))]);
+        let short = Duration::from_micros(u64::from(user) * 150);
+        let _ = tokio::time::timeout(short, store.insert_entries(sale.event, &[entry])).await;
+        // With one connection, a transaction left open would still hold the event's lock or show unfinished rows.
+        sale.live_and_markers().await;
+        store.rows_missing(sale.event, &[]).await.expect("the lock is free");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable_and_a_url_that_is_none_is_not() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let absent = DatabaseSettings {
+        acquire_timeout: Duration::from_millis(300),
+        ..settings(format!("mysql://nobody:secret@127.0.0.1:{port}/none"))
+    };
+    let error = Store::connect(&absent).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(!format!("{absent:?}").contains("secret"));
+    let error = Store::connect(&settings("not a url".into())).await.unwrap_err();
+    assert!(matches!(error, StoreError::Other(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn sessions_are_read_committed_strict_and_in_utc() {
+    let store = fresh_store().await;
+    let sale = Sale::of(&store, 1).await;
+    let mut new = crate::sale::new_product("X", 1);
+    new.name = "n".repeat(201);
+    let error = store.create_product(new).await.unwrap_err();
+    assert!(matches!(error, StoreError::Other(_)), "strict mode refuses rather than cuts: {error:?}");
+    let off_ms = store.now_ms().await.unwrap().abs_diff(spike_domain::clock::now_ms());
+    assert!(off_ms < 60_000, "{off_ms} ms away from this process's clock");
+    sale.figures().await;
+}
