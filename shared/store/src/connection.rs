@@ -12,6 +12,9 @@ use crate::{Result, Store, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
 
+/// Longest wait for another process that is migrating, in seconds.
+const MIGRATION_WAIT_S: u32 = 300;
+
 /// A connection idle for longer is asked for a sign of life before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
@@ -79,13 +82,15 @@ impl Store {
     /// Applies every migration that is not applied yet. Processes that start together take turns.
     pub async fn migrate(&self) -> Result<()> {
         let mut conn = self.patient_connection().await?;
-        MIGRATIONS.run(&mut conn).await.map_err(of_migration)
+        let result = MIGRATIONS.run(&mut conn).await;
+        finish(conn, result).await
     }
 
     /// Undoes migrations above version `to`; 0 undoes all.
     pub async fn migrate_down(&self, to: i64) -> Result<()> {
         let mut conn = self.patient_connection().await?;
-        MIGRATIONS.undo(&mut conn, to).await.map_err(of_migration)
+        let result = MIGRATIONS.undo(&mut conn, to).await;
+        finish(conn, result).await
     }
 
     /// One round trip.
@@ -112,8 +117,24 @@ impl Store {
         let mut conn = self.pool.acquire().await?.detach();
         let patience = "SET SESSION innodb_lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */";
         sqlx::raw_sql(patience).execute(&mut conn).await?;
+        // The driver takes a lock too, but with an endless timeout, which MariaDB refuses without an error. This one ends
+        // with the connection.
+        let lock = format!(
+            "SELECT GET_LOCK(CONCAT('spike-migrate-', MD5(DATABASE())), {MIGRATION_WAIT_S}) AS taken"
+        );
+        let taken: Option<i64> = sqlx::query_scalar(AssertSqlSafe(lock)).fetch_one(&mut conn).await?;
+        if taken != Some(1) {
+            let what = format!("another process has been migrating for {MIGRATION_WAIT_S} s");
+            return Err(StoreError::Unavailable(what.into()));
+        }
         Ok(conn)
     }
+}
+
+/// Ends the connection before the call returns, so that the next process need not wait.
+async fn finish(conn: MySqlConnection, result: Result<(), MigrateError>) -> Result<()> {
+    conn.close().await?;
+    result.map_err(of_migration)
 }
 
 /// What every session is told. The time limit of a statement is spelled differently by the two servers: each runs the comment

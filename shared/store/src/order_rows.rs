@@ -12,6 +12,9 @@ use crate::sql::{
 use crate::transaction::LockedEvent;
 use crate::{Result, StoreError};
 
+/// Longest key hash, in characters.
+const KEY_MAX: usize = 64;
+
 /// A row to write: an order, and the status it starts with.
 pub(crate) type NewRow<'a> = (&'a QueuedOrder, OrderStatus);
 
@@ -26,6 +29,10 @@ pub(crate) async fn insert_rows(
         rows.iter().filter(|(_, status)| status.live()).map(|(order, _)| u64::from(order.quantity)).sum();
     let mut chunks = rows.chunks(CHUNK).peekable();
     while let Some(chunk) = chunks.next() {
+        // The servers differ in what they do with bytes that an ASCII column cannot hold.
+        if let Some((order, _)) = chunk.iter().find(|(order, _)| !key_fits(order)) {
+            return Err(sqlx::Error::Encode(format!("order {}: its key is no hash", order.order).into()));
+        }
         let mut text = insert_text(locked, chunk);
         let mut expected = chunk.len() as u64;
         // The counter travels with the last rows: one round trip less.
@@ -119,6 +126,11 @@ pub(crate) async fn give_back(tx: &mut MySqlConnection, locked: &LockedEvent, un
             "event {event} holds fewer units than the {units} its orders give back"
         ))),
     }
+}
+
+/// Whether the column `idem_key` can hold the order's key.
+pub(crate) fn key_fits(order: &QueuedOrder) -> bool {
+    order.key.as_ref().is_none_or(|key| key.is_ascii() && key.len() <= KEY_MAX)
 }
 
 /// One INSERT of `rows`, which are at most [`CHUNK`].

@@ -4,7 +4,7 @@ use spike_domain::{EventId, OrderId, OrderStatus, QueuedOrder};
 
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use crate::order_rows::{existing, insert_markers, insert_rows};
+use crate::order_rows::{existing, insert_markers, insert_rows, key_fits};
 use crate::sql::NOW_MS;
 use crate::transaction::{read, under_lock};
 use crate::{Fenced, Result, Store};
@@ -24,8 +24,7 @@ pub struct Poison<'a> {
     pub payload: &'a [u8],
 }
 
-/// Longest key hash, source, message id and reason that their columns hold, in characters.
-const KEY_MAX: usize = 64;
+/// Longest source, message id and reason that their columns hold, in characters.
 const SOURCE_MAX: usize = 64;
 const MESSAGE_ID_MAX: usize = 128;
 const REASON_MAX: usize = 500;
@@ -109,7 +108,7 @@ fn writable(order: &QueuedOrder) -> QueuedOrder {
         order: order.order,
         user: order.user,
         quantity: order.quantity.clamp(1, column_max),
-        key: order.key.clone().filter(|key| key.is_ascii() && key.len() <= KEY_MAX),
+        key: order.key.clone().filter(|_| key_fits(order)),
         accepted_at_ms: order.accepted_at_ms,
     }
 }

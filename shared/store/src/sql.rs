@@ -107,7 +107,7 @@ pub(crate) fn signed(value: u64) -> i64 {
 
 /// A limit given as a page: rows to skip.
 pub(crate) fn offset(page: u32, page_size: u32) -> i64 {
-    i64::from(page.max(1) - 1) * i64::from(page_size)
+    i64::from(page.max(1) - 1).saturating_mul(i64::from(page_size))
 }
 
 #[cfg(test)]
@@ -130,6 +130,6 @@ mod tests {
     #[test]
     fn pages_count_from_one() {
         assert_eq!([offset(0, 20), offset(1, 20), offset(3, 20)], [0, 0, 40]);
-        assert_eq!(offset(u32::MAX, u32::MAX), i64::from(u32::MAX - 1) * i64::from(u32::MAX));
+        assert_eq!(offset(u32::MAX, u32::MAX), i64::MAX, "an absurd page is empty, not an overflow");
     }
 }

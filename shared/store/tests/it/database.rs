@@ -6,12 +6,7 @@ use spike_store::{DatabaseSettings, Store};
 
 /// The URL of a database that nobody else uses, still empty.
 pub async fn fresh_url() -> String {
-    static N: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let name = format!("t{}_{}", std::process::id(), N.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let base = std::env::var("SPIKE_TEST_DB").unwrap();
-    let mut conn = <sqlx::MySqlConnection as sqlx::Connection>::connect(&base).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.unwrap();
-    base.replace("/mysql", &format!("/{name}"))
+    tokio::task::spawn_blocking(spike_devstack::fixture::database).await.expect("a private MariaDB")
 }
 
 /// Settings for a small pool and patience enough for a busy machine.
