@@ -1,0 +1,85 @@
+# Every command a person needs; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# rustup puts cargo where a non-login shell does not look.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+STACK ?= .spike/stack
+DEVSTACK = cargo run --quiet --package spike-devstack --bin devstack --
+# The running stack's addresses for a recipe; variables that are set already win.
+WITH_STACK = while IFS='=' read -r key value; do export "$$key=$${!key:-$$value}"; done < <($(DEVSTACK) env --dir $(STACK)); \
+	[ -n "$${SPIKE_REDIS_URL:-}" ] || { echo "no servers: run 'make up' first" >&2; exit 1; };
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## debug build of the whole workspace
+	cargo build --workspace --all-targets
+
+.PHONY: release
+release: ## optimised build of the one binary, target/release/spike
+	cargo build --release
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: ## formatting and clippy, warnings refused
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: install-servers
+install-servers: ## install Redis, MariaDB and RabbitMQ with apt-get where they are missing
+	@deploy/devstack/install-servers.sh
+
+.PHONY: up
+up: install-servers ## start private servers in .spike/stack and print their addresses (STACK=folder)
+	@$(DEVSTACK) up --dir $(STACK)
+
+.PHONY: down
+down: ## stop them; their data stays
+	@$(DEVSTACK) down --dir $(STACK)
+
+.PHONY: status
+status: ## show which of them run, and where
+	@$(DEVSTACK) status --dir $(STACK)
+
+.PHONY: migrate
+migrate: ## bring the database of the running stack to the newest schema
+	@$(WITH_STACK) cargo run --bin spike -- migrate
+
+.PHONY: run
+run: ## gateway and worker against the running stack, until Ctrl-C
+	@$(WITH_STACK) cargo build --bin spike; spike="$${CARGO_TARGET_DIR:-target}/debug/spike"; "$$spike" migrate; \
+	"$$spike" worker & worker=$$!; "$$spike" gateway & gateway=$$!; \
+	trap 'kill "$$worker" "$$gateway" 2>/dev/null || true; wait' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	wait -n "$$worker" "$$gateway"
+
+.PHONY: demo
+demo: up ## a whole sale on real servers, audited (ARGS="--requests 10000 --users 5000 --stock 1000")
+	@$(WITH_STACK) cargo run --release --bin spike -- demo --servers $(ARGS)
+
+.PHONY: test
+test: ## everything CI checks: lint, licences, docs, every test on real servers
+	@deploy/devstack/run-tests.sh
+
+.PHONY: bench
+bench: ## criterion benchmarks
+	cargo bench --package benches
+
+.PHONY: deny
+deny: ## licences, sources and duplicate crates, where cargo-deny is installed
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo fetch --locked; cargo deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences and sources not checked (cargo install cargo-deny)"; fi
+
+.PHONY: doc
+doc: ## API documentation, warnings refused
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
