@@ -1,0 +1,255 @@
+//! A hot answer on its way to bytes: status, body, and the few headers that hot routes send.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, LOCATION,
+    ORIGIN, RETRY_AFTER, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+use spike_domain::{EventId, OrderId, Reason};
+
+use super::body::HotBody;
+use crate::envelope::{self, FieldError};
+
+/// Header of the request id, taken or made, always echoed.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Says that an answer is the one given before to the same idempotency key.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// What a hot route answers.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The body; JSON unless it is empty.
+    pub body: Bytes,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Retry-After`, seconds.
+    pub retry_after_s: Option<u32>,
+    /// `ETag`, with a short public life.
+    pub etag: Option<String>,
+    /// The answer of an earlier press with the same key.
+    pub replayed: bool,
+    /// Close the connection after this answer.
+    pub close: bool,
+    /// Content type when it is not plain JSON.
+    pub content_type: Option<&'static str>,
+}
+
+/// What of the request's headers the answer depends on.
+pub struct Asked {
+    request_id: HeaderValue,
+    origin: Option<HeaderValue>,
+    problem: bool,
+}
+
+impl Answer {
+    /// 200 with prebuilt JSON.
+    pub fn ok(body: Bytes) -> Self {
+        Self { body, ..Self::default() }
+    }
+
+    /// A refusal without further data.
+    pub fn refuse(reason: Reason, asked: &Asked) -> Self {
+        Self::refuse_with(reason, None, &[], None, asked)
+    }
+
+    /// A refusal with its details.
+    pub fn refuse_with(
+        reason: Reason,
+        detail: Option<&str>,
+        errors: &[FieldError],
+        data: Option<Value>,
+        asked: &Asked,
+    ) -> Self {
+        let build = if asked.problem { envelope::problem } else { envelope::error };
+        Self {
+            content_type: asked.problem.then_some(envelope::PROBLEM_JSON),
+            ..Self::prebuilt(reason, build(reason, detail, errors, data, None).into())
+        }
+    }
+
+    /// A refusal whose JSON is at hand.
+    pub fn prebuilt(reason: Reason, body: Bytes) -> Self {
+        let status = StatusCode::from_u16(reason.status()).expect("the dictionary holds HTTP statuses");
+        Self { status, body, retry_after_s: envelope::retry_after_s(reason), ..Self::default() }
+    }
+
+    /// 202: the order is in the outbox. The same bytes for the same order, however often the key comes.
+    pub fn queued(event: EventId, order: OrderId, replayed: bool) -> Self {
+        let body = format!(
+            r#"{{"code":0,"message":"OK","data":{{"order_id":"{order}","event_id":{event},"status":"queued"}}}}"#
+        );
+        Self {
+            status: StatusCode::ACCEPTED,
+            body: body.into(),
+            location: Some(order_path(event, order)),
+            replayed,
+            ..Self::default()
+        }
+    }
+
+    /// A refusal that names an order the user can look up.
+    pub fn refuse_naming(
+        reason: Reason,
+        event: EventId,
+        order: OrderId,
+        status: Option<&str>,
+        asked: &Asked,
+    ) -> Self {
+        let data = json!({ "order_id": order, "event_id": event, "status": status });
+        Self {
+            location: Some(order_path(event, order)),
+            ..Self::refuse_with(reason, None, &[], Some(data), asked)
+        }
+    }
+
+    /// Adds the headers and makes it a response.
+    pub fn into_response(self, asked: Asked, draining: bool) -> Response<HotBody> {
+        let mut headers = HeaderMap::with_capacity(8);
+        if !self.body.is_empty() {
+            let kind = self.content_type.unwrap_or(envelope::JSON);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        if let Some(location) = self.location {
+            headers.insert(
+                LOCATION,
+                HeaderValue::try_from(location).expect("a path of digits and hexadecimals"),
+            );
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(etag) = self.etag {
+            headers.insert(ETAG, HeaderValue::try_from(etag).expect("a quoted hexadecimal"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+        }
+        if self.replayed {
+            headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let Some(origin) = asked.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+        }
+        if self.close || draining {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        headers.insert(X_REQUEST_ID, asked.request_id);
+        let mut response = Response::new(HotBody::full(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl Asked {
+    /// Reads what the answer needs. `allowed_origins` as configured: exact, or `*` for every origin.
+    pub fn read(headers: &HeaderMap, allowed_origins: &[String], ids: &RequestIds) -> Self {
+        let problem = headers.get(ACCEPT).is_some_and(|accept| {
+            memchr::memmem::find(accept.as_bytes(), envelope::PROBLEM_JSON.as_bytes()).is_some()
+        });
+        let origin = headers.get(ORIGIN).filter(|origin| {
+            allowed_origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin.as_bytes())
+        });
+        Self { request_id: ids.take_or_make(headers), origin: origin.cloned(), problem }
+    }
+
+    /// Whether refusals are to be `application/problem+json`.
+    pub fn problem(&self) -> bool {
+        self.problem
+    }
+
+    /// The request's id, the client's or one made here.
+    pub fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+}
+
+/// Makes request ids: a random start a core, then counting.
+pub struct RequestIds {
+    next: Cell<u64>,
+}
+
+impl RequestIds {
+    /// Ids from `seed` on.
+    pub fn new(seed: u64) -> Self {
+        Self { next: Cell::new(seed) }
+    }
+
+    fn take_or_make(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(id) = headers.get(X_REQUEST_ID).filter(|id| acceptable(id.as_bytes())) {
+            return id.clone();
+        }
+        let id = self.next.get();
+        self.next.set(id.wrapping_add(1));
+        HeaderValue::try_from(format!("{id:016x}")).expect("hexadecimal digits")
+    }
+}
+
+fn acceptable(id: &[u8]) -> bool {
+    (1..=64).contains(&id.len())
+        && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn order_path(event: EventId, order: OrderId) -> String {
+    format!("/api/v1/spike/events/{event}/orders/{order}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&'static str, &'static str)]) -> Asked {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        Asked::read(&headers, &["https://shop.example".into()], &RequestIds::new(0xab))
+    }
+
+    #[test]
+    fn request_ids_are_taken_when_harmless_and_made_otherwise() {
+        let id = |asked: Asked| asked.request_id.to_str().unwrap().to_owned();
+        assert_eq!(id(asked(&[("x-request-id", "Abc-1.2_3")])), "Abc-1.2_3");
+        assert_eq!(id(asked(&[("x-request-id", "a b")])), "00000000000000ab");
+        assert_eq!(id(asked(&[])), "00000000000000ab");
+    }
+
+    #[test]
+    fn only_configured_origins_are_allowed() {
+        let headers = |origin| {
+            let response = Answer::ok("{}".into()).into_response(asked(&[("origin", origin)]), false);
+            response
+                .headers()
+                .get(ACCESS_CONTROL_ALLOW_ORIGIN)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(headers("https://shop.example").as_deref(), Some("https://shop.example"));
+        assert_eq!(headers("https://evil.example"), None);
+    }
+
+    #[test]
+    fn a_replay_has_the_same_bytes() {
+        let order = OrderId::new(1);
+        let (first, again) =
+            (Answer::queued(EventId(1), order, false), Answer::queued(EventId(1), order, true));
+        assert_eq!((first.body, first.location), (again.body, again.location));
+    }
+
+    #[test]
+    fn problems_are_sent_to_those_who_ask() {
+        let asked = asked(&[("accept", "application/json;q=0.5, application/problem+json")]);
+        let answer = Answer::refuse(Reason::Paused, &asked);
+        assert_eq!(answer.content_type, Some(envelope::PROBLEM_JSON));
+        assert_eq!(answer.retry_after_s, Some(5));
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["type"], "/errors/paused");
+    }
+}

@@ -1,0 +1,293 @@
+//! `POST /api/v1/spike/events/{id}/orders`: the buy, decided from local memory until only the ledger can say yes.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+use serde_json::json;
+use spike_domain::{EventId, EventState, LedgerState, OrderId, Phase, Reason, UserId};
+use spike_stock::Refused;
+use spike_stock::reserve::{Buyer, Decision};
+use spike_telemetry::Counter;
+
+use super::Core;
+use super::answer::{Answer, Asked};
+use super::batch::{Batch, Ruling, Undecided};
+use super::connection::Connection;
+use super::press::{self, BadPress};
+use super::service::{announced, read_body};
+use crate::envelope::FieldError;
+use crate::local::clock::Reading;
+use crate::local::{EventLocal, Sale};
+
+/// Answers a buy.
+pub async fn buy(
+    core: &Rc<Core>,
+    connection: &Connection,
+    event: EventId,
+    request: Request<Incoming>,
+    asked: &Asked,
+) -> Answer {
+    let Some(batch) = core.event(event) else { return Answer::refuse(Reason::NotFound, asked) };
+    let now = core.shared.clock.read();
+    let view = batch.event();
+    if let Some(answer) = refused_locally(core, &view, now, request.headers(), asked) {
+        return answer;
+    }
+    let user = match admitted(core, connection, &view, now, request.headers(), asked) {
+        Ok(user) => user,
+        Err(answer) => return answer,
+    };
+    let buyer = match read_press(connection, &view, user, now, request, asked).await {
+        Ok(buyer) => buyer,
+        Err(answer) => return answer,
+    };
+    reserve(core, &batch, event, buyer, asked).await
+}
+
+/// The user of a valid access token; 401 otherwise, one answer for every kind of bad token.
+pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Asked) -> Result<UserId, Answer> {
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    let claims = token.and_then(|token| core.shared.tokens.verify(token, now.unix_s()));
+    match claims.and_then(|claims| UserId::parse(&claims.sub)) {
+        Some(user) => Ok(user),
+        None => {
+            core.count(Counter::RejectedAuth, 1);
+            Err(Answer::refuse(Reason::Unauthorized, asked))
+        }
+    }
+}
+
+/// 429 with the time to wait.
+pub fn too_early(core: &Core, wait_ns: u64, asked: &Asked) -> Answer {
+    core.count(Counter::RejectedLimit, 1);
+    let seconds = u32::try_from(wait_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1);
+    Answer { retry_after_s: Some(seconds), ..Answer::refuse(Reason::TooManyRequests, asked) }
+}
+
+/// Whom this request is limited as: the peer, or the address that a trusted proxy names in the configured header.
+pub fn client_address(core: &Core, connection: &Connection, headers: &HeaderMap) -> IpAddr {
+    let http = &core.shared.config.http;
+    let Some(name) = &http.client_ip_header else { return connection.peer };
+    if !http.trusted_proxies.iter().any(|block| block.contains(connection.peer)) {
+        return connection.peer;
+    }
+    // The right-most address that is not a trusted proxy's own was written by the outermost of ours.
+    let lists = headers.get_all(name.as_str()).iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<IpAddr> =
+        lists.flat_map(|list| list.split(',')).map_while(|hop| hop.trim().parse().ok()).collect();
+    let ours = |hop: &IpAddr| http.trusted_proxies.iter().any(|block| block.contains(*hop));
+    hops.into_iter().rev().find(|hop| !ours(hop)).unwrap_or(connection.peer)
+}
+
+/// Flag, window and state: what local memory can refuse before it knows who asks.
+fn refused_locally(
+    core: &Core,
+    view: &EventLocal,
+    now: Reading,
+    headers: &HeaderMap,
+    asked: &Asked,
+) -> Option<Answer> {
+    let keyed = headers.contains_key("idempotency-key");
+    let refusal = |counter, reason, body: &bytes::Bytes, data| {
+        core.count(counter, 1);
+        if asked.problem() {
+            Answer::refuse_with(reason, None, &[], Some(data), asked)
+        } else {
+            Answer::prebuilt(reason, body.clone())
+        }
+    };
+    // A winner whose 202 was lost comes back with its key: it must still find its order.
+    if !keyed && view.sold_out.ask(now.mono_ms()) == Sale::SoldOut {
+        return Some(refusal(
+            Counter::SoldOut,
+            Reason::SoldOut,
+            &view.refusals.sold_out,
+            serde_json::Value::Null,
+        ));
+    }
+    let closed =
+        view.state == EventState::Closed || view.ledger.is_some_and(|l| l.state == LedgerState::Closed);
+    match view.def.window.phase(now.unix_ms) {
+        Phase::NotStarted if !closed => {
+            let data = json!({ "starts_at": spike_domain::clock::rfc3339(view.def.window.starts_at_ms) });
+            Some(refusal(Counter::RejectedWindow, Reason::NotStarted, &view.refusals.not_started, data))
+        }
+        Phase::Running if !closed => not_selling(view).map(|reason| {
+            core.count(Counter::Unavailable, 1);
+            Answer::refuse(reason, asked)
+        }),
+        _ => {
+            let data = json!({ "ended_at": spike_domain::clock::rfc3339(view.def.window.ends_at_ms) });
+            Some(refusal(Counter::RejectedWindow, Reason::Ended, &view.refusals.ended, data))
+        }
+    }
+}
+
+/// Why an event inside its window does not sell now.
+fn not_selling(view: &EventLocal) -> Option<Reason> {
+    match view.ledger.map(|ledger| ledger.state) {
+        _ if view.state == EventState::Paused => Some(Reason::Paused),
+        Some(LedgerState::Open) => None,
+        Some(LedgerState::Paused) => Some(Reason::Paused),
+        Some(LedgerState::Closed) => Some(Reason::Ended),
+        Some(LedgerState::Recovering) | None => Some(Reason::Recovering),
+    }
+}
+
+/// Token and buckets; cheap refusals first, the one that costs a signature in the middle.
+fn admitted(
+    core: &Core,
+    connection: &Connection,
+    view: &EventLocal,
+    now: Reading,
+    headers: &HeaderMap,
+    asked: &Asked,
+) -> Result<UserId, Answer> {
+    let limits = &core.shared.limits;
+    let early = |wait_ns| too_early(core, wait_ns, asked);
+    limits.address(client_address(core, connection, headers), now.mono_ns).map_err(early)?;
+    let user = authenticate(core, headers, now, asked)?;
+    limits.press(user, view.def.id, now.mono_ns).map_err(early)?;
+    limits.user(user, now.mono_ns).map_err(early)?;
+    limits.global(now.mono_ns).map_err(early)?;
+    view.bucket.take(limits.event, now.mono_ns).map_err(|wait| early(wait.wait_ns))?;
+    if core.pending.get() >= core.shared.config.hot.pending_max {
+        core.count(Counter::Unavailable, 1);
+        return Err(Answer::refuse(Reason::Overloaded, asked));
+    }
+    Ok(user)
+}
+
+async fn read_press(
+    connection: &Connection,
+    view: &EventLocal,
+    user: UserId,
+    now: Reading,
+    request: Request<Incoming>,
+    asked: &Asked,
+) -> Result<Buyer, Answer> {
+    let (head, body) = request.into_parts();
+    if announced(&head.headers) > press::BODY_MAX as u64 {
+        return Err(Answer { close: true, ..Answer::refuse(Reason::BodyTooLarge, asked) });
+    }
+    let bytes = read_body(connection, body, press::BODY_MAX)
+        .await
+        .map_err(|reason| Answer { close: true, ..Answer::refuse(reason, asked) })?;
+    let quantity = press::quantity(&head.headers, &bytes).map_err(|bad| bad_press(bad, asked))?;
+    if quantity > view.def.per_user_limit {
+        return Err(over_limit(view, asked));
+    }
+    let key = press::key_digest(&head.headers).map_err(|bad| bad_press(bad, asked))?;
+    Ok(Buyer { user, order: OrderId::new(now.unix_ms), quantity, key })
+}
+
+async fn reserve(core: &Rc<Core>, batch: &Rc<Batch>, event: EventId, buyer: Buyer, asked: &Asked) -> Answer {
+    let (order, quantity) = (buyer.order, buyer.quantity);
+    let outcome = {
+        let _under_way = UnderWay::begin(&core.pending);
+        fail::fail_point!("hot-reserve");
+        batch.submit(core, buyer).await
+    };
+    match outcome {
+        Some(Ok(ruling)) => ruled(core, batch, event, order, quantity, ruling, asked),
+        Some(Err(undecided)) => undecided_answer(core, undecided, event, order, asked),
+        // The call's task has panicked: the ledger may have decided.
+        None => undecided_answer(core, Undecided::Unknown, event, order, asked),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "every one of them is part of some answer")]
+fn ruled(
+    core: &Core,
+    batch: &Batch,
+    event: EventId,
+    order: OrderId,
+    quantity: u32,
+    ruling: Ruling,
+    asked: &Asked,
+) -> Answer {
+    match ruling.decision {
+        Decision::Accepted => {
+            core.count(Counter::Accepted, 1);
+            Answer::queued(event, order, false)
+        }
+        Decision::Known(claim) if claim.quantity == quantity => Answer::queued(event, claim.order, true),
+        Decision::Known(_) => Answer::refuse(Reason::IdempotencyMismatch, asked),
+        Decision::AlreadyBought(claim) => {
+            core.count(Counter::AlreadyBought, 1);
+            let status = claim.state.map(spike_domain::ClaimState::as_str);
+            Answer::refuse_naming(Reason::AlreadyBought, event, claim.order, status, asked)
+        }
+        Decision::OverLimit => over_limit(&batch.event(), asked),
+        Decision::Short if ruling.stock == 0 => {
+            core.count(Counter::SoldOut, 1);
+            if asked.problem() {
+                return Answer::refuse(Reason::SoldOut, asked);
+            }
+            Answer::prebuilt(Reason::SoldOut, batch.event().refusals.sold_out.clone())
+        }
+        Decision::Short => {
+            let data = json!({ "stock": ruling.stock });
+            Answer::refuse_with(Reason::InsufficientStock, None, &[], Some(data), asked)
+        }
+    }
+}
+
+fn undecided_answer(
+    core: &Core,
+    undecided: Undecided,
+    event: EventId,
+    order: OrderId,
+    asked: &Asked,
+) -> Answer {
+    let reason = match undecided {
+        Undecided::Unknown => {
+            core.count(Counter::OutcomeUnknown, 1);
+            return Answer::refuse_naming(Reason::OutcomeUnknown, event, order, None, asked);
+        }
+        Undecided::Refused(Refused::Full) => Reason::OutboxFull,
+        Undecided::Refused(Refused::Paused) => Reason::Paused,
+        Undecided::Refused(Refused::Closed) => Reason::Ended,
+        Undecided::Refused(_) | Undecided::Fenced => Reason::Recovering,
+        Undecided::Down => Reason::Unavailable,
+        Undecided::Late => Reason::Overloaded,
+    };
+    core.count(Counter::Unavailable, 1);
+    Answer::refuse(reason, asked)
+}
+
+fn over_limit(view: &EventLocal, asked: &Asked) -> Answer {
+    let message = format!("must be an integer from 1 to {}", view.def.per_user_limit);
+    Answer::refuse_with(Reason::Validation, None, &[FieldError::new("quantity", message)], None, asked)
+}
+
+fn bad_press(bad: BadPress, asked: &Asked) -> Answer {
+    let errors: Vec<FieldError> = bad.field.into_iter().collect();
+    Answer::refuse_with(bad.reason, bad.detail, &errors, None, asked)
+}
+
+/// The token of `Bearer <token>`; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
+}
+
+/// A buy that is counted while it waits, however its waiting ends.
+struct UnderWay<'a>(&'a Cell<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

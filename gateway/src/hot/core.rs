@@ -1,0 +1,172 @@
+//! One hot core: its thread, its view of the events, its connections, its line to Redis.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spike_config::Driver;
+use spike_domain::EventId;
+use spike_telemetry::Counter;
+
+use super::answer::RequestIds;
+use super::batch::Batch;
+use super::connection::Connections;
+use super::listener;
+use crate::redis::Link;
+use crate::shared::{DrainPhase, Shared};
+
+/// How often a core looks at deadlines, in ms.
+const TICK_MS: u64 = 50;
+/// How often connections are swept for passed deadlines, in ticks.
+const SWEEP_TICKS: u64 = 10;
+
+/// The state of one core. Lives and dies on its thread.
+pub struct Core {
+    /// What all cores and the sidecar share.
+    pub shared: Arc<Shared>,
+    /// This core's number, and its block of counters.
+    pub number: usize,
+    /// The line to Redis.
+    pub link: Link,
+    /// Open connections.
+    pub connections: Connections,
+    /// Request ids.
+    pub request_ids: RequestIds,
+    /// Buys under way.
+    pub pending: Cell<usize>,
+    now_ms: Cell<u64>,
+    generation: Cell<u64>,
+    batches: RefCell<HashMap<EventId, Rc<Batch>>>,
+}
+
+impl Core {
+    /// A core that has not started.
+    pub fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
+        Rc::new(Self {
+            shared,
+            number,
+            link: Link::new(),
+            connections: Connections::default(),
+            request_ids: RequestIds::new(fastrand::u64(..)),
+            pending: Cell::new(0),
+            now_ms: Cell::new(0),
+            generation: Cell::new(u64::MAX),
+            batches: RefCell::default(),
+        })
+    }
+
+    /// The event as this core sees it, with its queue; `None` for an unknown event.
+    pub fn event(&self, event: EventId) -> Option<Rc<Batch>> {
+        let generation = self.shared.events.generation();
+        if generation != self.generation.get() {
+            self.adopt_events(generation);
+        }
+        self.batches.borrow().get(&event).cloned()
+    }
+
+    /// Milliseconds since the process's start, as of the last tick: for deadlines, not for windows.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    /// Counts on this core's own line.
+    pub fn count(&self, counter: Counter, n: u64) {
+        self.shared.counters.add(self.number, counter, n);
+    }
+
+    /// Whether answers should ask clients to go elsewhere.
+    pub fn draining(&self) -> bool {
+        self.shared.drain.phase() != DrainPhase::Serving
+    }
+
+    /// Takes over a new table, keeping the queues of events that stay.
+    fn adopt_events(&self, generation: u64) {
+        let events = self.shared.events.load();
+        let mut batches = self.batches.borrow_mut();
+        batches.retain(|id, _| events.contains_key(id));
+        for (&id, event) in events.iter() {
+            match batches.get(&id) {
+                Some(batch) => batch.set_event(event.clone()),
+                None => drop(batches.insert(id, Rc::new(Batch::new(event.clone())))),
+            }
+        }
+        self.generation.set(generation);
+    }
+
+    async fn tick_forever(self: Rc<Self>) {
+        let timeout_ms = self.shared.config.hot.redis_timeout_ms;
+        for tick in 0u64.. {
+            self.now_ms.set(self.shared.clock.read().mono_ms());
+            self.link.tick(self.now_ms(), timeout_ms);
+            self.connections.tick(self.now_ms());
+            if tick % SWEEP_TICKS == 0 {
+                let closed = self.connections.sweep(&self.shared.config.http);
+                self.count(Counter::ConnectionsTimedOut, closed);
+            }
+            monoio::time::sleep(Duration::from_millis(TICK_MS)).await;
+        }
+    }
+}
+
+/// Runs core `number` on this thread until it has drained. `cpu`: where to pin it.
+///
+/// # Errors
+/// When the runtime or the listener cannot be made.
+pub fn run(
+    shared: &Arc<Shared>,
+    number: usize,
+    cpu: Option<usize>,
+    listener: std::net::TcpListener,
+) -> anyhow::Result<()> {
+    if let Some(cpu) = cpu
+        && let Err(error) = monoio::utils::bind_to_cpu_set([cpu])
+    {
+        tracing::warn!(core = number, cpu, %error, "cannot pin this core; it runs where the system puts it");
+    }
+    let future = serve(shared.clone(), number, listener);
+    match shared.config.hot.driver {
+        Driver::Epoll => legacy()?.block_on(future),
+        Driver::IoUring => uring()?.block_on(future),
+        Driver::Auto => match uring() {
+            Ok(mut runtime) => runtime.block_on(future),
+            Err(error) => {
+                tracing::info!(core = number, %error, "io_uring is not to be had; this core runs on epoll");
+                legacy()?.block_on(future)
+            }
+        },
+    }
+}
+
+async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListener) -> anyhow::Result<()> {
+    let core = Core::new(shared.clone(), number);
+    monoio::spawn(core.clone().tick_forever());
+    let linked = core.clone();
+    monoio::spawn(async move {
+        let redis = &linked.shared.config.redis;
+        let timeout = Duration::from_millis(redis.connect_timeout_ms);
+        let (first, counting) = (Cell::new(true), linked.clone());
+        let on_up = move || {
+            if !first.replace(false) {
+                counting.count(Counter::RedisReconnects, 1);
+            }
+        };
+        linked.link.run(&redis.endpoint, timeout, on_up).await;
+    });
+    listener::accept_until_drained(&core, listener).await
+}
+
+type LegacyRuntime = monoio::Runtime<monoio::time::TimeDriver<monoio::LegacyDriver>>;
+type UringRuntime = monoio::Runtime<monoio::time::TimeDriver<monoio::IoUringDriver>>;
+
+fn legacy() -> std::io::Result<LegacyRuntime> {
+    monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()
+}
+
+fn uring() -> std::io::Result<UringRuntime> {
+    if !monoio::utils::detect_uring() {
+        return Err(std::io::Error::other("the kernel or its seccomp profile refuses io_uring"));
+    }
+    monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().build()
+}

@@ -1,0 +1,106 @@
+//! Accepting, and the drain: unready first, still accepting, then closing, then waiting for what is in hand.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::io::AsyncWriteRentExt;
+use monoio::net::{TcpListener, TcpStream};
+use spike_telemetry::Counter;
+
+use super::{Core, connection};
+use crate::shared::DrainPhase;
+
+/// How often a draining core looks whether it is done.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 77\r\n\
+retry-after: 1\r\nconnection: close\r\n\r\n{\"code\":1091,\"reason\":\"overloaded\",\"message\":\"Too many connections; try again.\"}";
+
+/// Opens this core's own listener on the shared address.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: std::net::SocketAddr, backlog: i32) -> std::io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the drain closes the listener, then waits for open connections until the drain's deadline.
+///
+/// # Errors
+/// When the listener cannot be taken over by the runtime.
+pub async fn accept_until_drained(core: &Rc<Core>, listener: std::net::TcpListener) -> anyhow::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    while core.shared.drain.phase() < DrainPhase::Closing {
+        monoio::select! {
+            accepted = listener.accept() => take(core, accepted).await,
+            () = monoio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+    // What has reached the backlog is lost with the listener, so it is taken first.
+    while let Ok(accepted) = monoio::time::timeout(Duration::from_millis(1), listener.accept()).await {
+        take(core, accepted).await;
+    }
+    drop(listener);
+    core.connections.drain();
+    while !core.connections.is_empty() && core.shared.drain.phase() < DrainPhase::Over {
+        monoio::time::sleep(DRAIN_POLL).await;
+    }
+    let left = core.connections.len();
+    tracing::info!(core = core.number, left, "core drained");
+    Ok(())
+}
+
+async fn take(core: &Rc<Core>, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+    let (mut stream, peer) = match accepted {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            // Out of descriptors, or a peer that left already. The pause keeps a full table from spinning the core.
+            tracing::warn!(core = core.number, %error, "accept failed");
+            monoio::time::sleep(Duration::from_millis(5)).await;
+            return;
+        }
+    };
+    let Some(seat) = core.shared.connections.take() else {
+        core.count(Counter::ConnectionsRefused, 1);
+        monoio::spawn(async move {
+            let _ = monoio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
+        });
+        return;
+    };
+    // Fails only on a socket that is already gone; serving it will say so.
+    let _ = stream.set_nodelay(true);
+    core.count(Counter::ConnectionsAccepted, 1);
+    core.count(Counter::ConnectionsOpen, 1);
+    let serving = core.clone();
+    monoio::spawn(async move {
+        let _seat = seat;
+        connection::serve(serving.clone(), stream, canonical(peer.ip())).await;
+        serving.shared.counters.subtract(serving.number, Counter::ConnectionsOpen, 1);
+    });
+}
+
+/// An IPv4 client of a dual-stack socket is the same client as of an IPv4 socket.
+fn canonical(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_prebuilt_refusal_states_its_true_length() {
+        let text = std::str::from_utf8(super::TOO_MANY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "body has {} bytes", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+}

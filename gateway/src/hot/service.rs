@@ -1,0 +1,194 @@
+//! From a request to its answer: the hot routes here, everything else over the bridge. A panic answers 500.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use spike_domain::{EventId, Reason};
+use spike_telemetry::Counter;
+
+use super::answer::{Answer, Asked, X_REQUEST_ID};
+use super::body::HotBody;
+use super::connection::Connection;
+use super::route::{Route, route};
+use super::watched::Stage;
+use super::{Core, buy, status};
+use crate::bridge::{ColdBody, NotCrossed};
+
+/// The peer's address, for the control API; set on every request that crosses the bridge.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Answers one request of `connection`.
+pub async fn answer(
+    core: Rc<Core>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<HotBody>, Infallible> {
+    core.count(Counter::Requests, 1);
+    connection.progress.enter(Stage::Body);
+    let asked = Asked::read(request.headers(), &core.shared.config.http.cors_origins, &core.request_ids);
+    let spare = asked.request_id().clone();
+    let dispatched = dispatch(&core, &connection, request, asked);
+    let response = match AssertUnwindSafe(dispatched).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            core.count(Counter::Panics, 1);
+            panicked(spare)
+        }
+    };
+    connection.progress.enter(Stage::Idle);
+    Ok(response)
+}
+
+async fn dispatch(
+    core: &Rc<Core>,
+    connection: &Connection,
+    request: Request<Incoming>,
+    asked: Asked,
+) -> Response<HotBody> {
+    if !one_host(&request) {
+        return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
+    }
+    let answer = match route(request.method(), request.uri().path()) {
+        Route::Cold => return cross(core, connection, request, asked).await,
+        _ if request.headers().contains_key(TRANSFER_ENCODING) => {
+            // hyper drops Content-Length where both are sent, so a hot route cannot tell honest chunks from a smuggler's.
+            let detail = Some("This route takes a body with Content-Length only.");
+            Answer { close: true, ..Answer::refuse_with(Reason::Malformed, detail, &[], None, &asked) }
+        }
+        Route::Buy(event) => buy::buy(core, connection, event, request, &asked).await,
+        Route::Page(event) => page(core, event, request.headers(), &asked),
+        Route::Mine(event) => {
+            working(connection, status::mine(core, connection, event, request.headers(), &asked)).await
+        }
+        Route::Status(event, order) => {
+            let looked = status::order(core, connection, event, order, request.headers(), &asked);
+            match working(connection, looked).await {
+                Some(answer) => answer,
+                None => return cross(core, connection, request, asked).await,
+            }
+        }
+    };
+    answer.into_response(asked, core.draining())
+}
+
+/// Runs `future` as the connection's work: it has a deadline of its own.
+async fn working<T>(connection: &Connection, future: impl Future<Output = T>) -> T {
+    connection.progress.enter(Stage::Working);
+    future.await
+}
+
+/// Reads the whole body, up to `most` bytes.
+pub async fn read_body(connection: &Connection, body: Incoming, most: usize) -> Result<Bytes, Reason> {
+    let mut body = body;
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Reason::Malformed)?.into_data() else { continue };
+        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
+        if so_far + data.len() > most {
+            return Err(Reason::BodyTooLarge);
+        }
+        match &first {
+            None => first = Some(data),
+            Some(_) => rest.extend_from_slice(&data),
+        }
+    }
+    connection.progress.enter(Stage::Working);
+    Ok(match first {
+        Some(first) if rest.is_empty() => first,
+        Some(first) => [&first[..], &rest[..]].concat().into(),
+        None => Bytes::new(),
+    })
+}
+
+/// Bytes that the request says it will send; 0 without a body.
+pub fn announced(headers: &HeaderMap) -> u64 {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// HTTP/1.1 wants exactly one Host (RFC 9112, 3.2); hyper lets none and several through.
+fn one_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() == Version::HTTP_10)
+}
+
+fn page(core: &Rc<Core>, event: EventId, headers: &HeaderMap, asked: &Asked) -> Answer {
+    let Some(batch) = core.event(event) else { return Answer::refuse(Reason::NotFound, asked) };
+    let page = batch.event().page.load_full();
+    let matches = headers.get(IF_NONE_MATCH).is_some_and(|tags| {
+        tags.as_bytes() == b"*" || memchr::memmem::find(tags.as_bytes(), page.etag.as_bytes()).is_some()
+    });
+    let etag = Some(page.etag.clone());
+    if matches {
+        Answer { status: StatusCode::NOT_MODIFIED, etag, ..Answer::default() }
+    } else {
+        Answer { etag, ..Answer::ok(page.body.clone()) }
+    }
+}
+
+/// Hands a request over to the control API.
+async fn cross(
+    core: &Rc<Core>,
+    connection: &Connection,
+    request: Request<Incoming>,
+    asked: Asked,
+) -> Response<HotBody> {
+    let most = core.shared.config.http.body_bytes_max;
+    let (mut head, body) = request.into_parts();
+    if announced(&head.headers) > most as u64 {
+        return Answer { close: true, ..Answer::refuse(Reason::BodyTooLarge, &asked) }
+            .into_response(asked, false);
+    }
+    let body = match read_body(connection, body, most).await {
+        Ok(body) => body,
+        Err(reason) => {
+            return Answer { close: true, ..Answer::refuse(reason, &asked) }.into_response(asked, false);
+        }
+    };
+    head.headers.insert(X_REQUEST_ID, asked.request_id().clone());
+    head.extensions.insert(ClientAddress(buy::client_address(core, connection, &head.headers)));
+    match core.shared.bridge.cross(Request::from_parts(head, body)).await {
+        Ok(response) => {
+            let mut response = response.map(|body| match body {
+                ColdBody::Full(bytes) => HotBody::full(bytes),
+                ColdBody::Stream(pieces) => HotBody::Stream(pieces),
+            });
+            if core.draining() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+        Err(not_crossed) => {
+            let reason = match not_crossed {
+                NotCrossed::Full => {
+                    core.count(Counter::BridgeFull, 1);
+                    Reason::Overloaded
+                }
+                NotCrossed::Broken => Reason::Internal,
+            };
+            Answer::refuse(reason, &asked).into_response(asked, core.draining())
+        }
+    }
+}
+
+/// The answer after a panic: nothing of the request is trusted, its connection closes.
+fn panicked(request_id: HeaderValue) -> Response<HotBody> {
+    let body = crate::envelope::error(Reason::Internal, None, &[], None, None);
+    let mut response = Response::new(HotBody::full(body.into()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(crate::envelope::JSON));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(X_REQUEST_ID, request_id);
+    response
+}

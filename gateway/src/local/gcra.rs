@@ -1,0 +1,194 @@
+//! Token buckets by GCRA: one atomic word holds the theoretical arrival time of the next conforming request.
+//!
+//! Source: ITU-T I.371 (virtual scheduling). A single bucket is [`Gcra`]; [`GcraTable`] keeps one a user or address in
+//! bounded memory: a slot whose time has passed is a full bucket, so reusing it forgets nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Requests a second, and how many may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Nanoseconds between two requests at the sustained rate; 0 = no limit.
+    period_ns: u64,
+    /// How far ahead of time a request may come.
+    tolerance_ns: u64,
+}
+
+impl Quota {
+    /// No limit at all.
+    pub const OFF: Self = Self { period_ns: 0, tolerance_ns: 0 };
+
+    /// `per_s` requests a second with bursts of `burst`; a rate of 0 is no limit.
+    pub fn new(per_s: u32, burst: u32) -> Self {
+        if per_s == 0 {
+            return Self::OFF;
+        }
+        let period_ns = (1_000_000_000 / u64::from(per_s)).max(1);
+        Self { period_ns, tolerance_ns: period_ns * u64::from(burst.max(1) - 1) }
+    }
+
+    /// One request every `ms` milliseconds; 0 is no limit.
+    pub fn every_ms(ms: u64) -> Self {
+        Self { period_ns: ms * 1_000_000, tolerance_ns: 0 }
+    }
+
+    /// Whether this limits anything.
+    pub fn on(&self) -> bool {
+        self.period_ns != 0
+    }
+}
+
+/// A request that comes too early: when it may come again, in nanoseconds from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooEarly {
+    /// Nanoseconds to wait.
+    pub wait_ns: u64,
+}
+
+/// One bucket.
+#[derive(Debug, Default)]
+pub struct Gcra(AtomicU64);
+
+impl Gcra {
+    /// Takes one token at `now_ns`, or says how long to wait.
+    pub fn take(&self, quota: Quota, now_ns: u64) -> Result<(), TooEarly> {
+        if quota.on() { take(&self.0, quota, now_ns) } else { Ok(()) }
+    }
+}
+
+/// Slots that one key may lie in.
+const WAYS: usize = 8;
+
+/// A bucket for each of many keys, in bounded memory. Lock-free; when all slots of a key's group are in use, the
+/// one nearest to a full bucket is taken over, which errs on the side of letting a request through.
+pub struct GcraTable {
+    slots: Box<[Slot]>,
+    mask: usize,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// 0: free.
+    key: AtomicU64,
+    /// Theoretical arrival time, ns.
+    time: AtomicU64,
+}
+
+impl GcraTable {
+    /// A table of `slots` buckets (rounded up to a power of two, at least 8): 16 bytes each.
+    pub fn new(slots: usize) -> Self {
+        let slots = slots.max(WAYS).next_power_of_two();
+        Self { slots: (0..slots).map(|_| Slot::default()).collect(), mask: slots - 1 }
+    }
+
+    /// Takes one token of the bucket of `hash` (well mixed, see [`mix`]) at `now_ns`.
+    pub fn take(&self, hash: u64, quota: Quota, now_ns: u64) -> Result<(), TooEarly> {
+        if !quota.on() {
+            return Ok(());
+        }
+        let key = hash | 1; // never 0, the mark of a free slot
+        let group = (hash >> 16) as usize & self.mask & !(WAYS - 1);
+        let slots = &self.slots[group..group + WAYS];
+        let slot = slots.iter().find(|slot| slot.key.load(Ordering::Relaxed) == key);
+        take(&slot.unwrap_or_else(|| claim(slots, key, now_ns)).time, quota, now_ns)
+    }
+}
+
+/// Spreads an id over 64 bits (the finaliser of splitmix64, Steele et al. 2014), salted so that tables differ.
+pub fn mix(id: u64, salt: u64) -> u64 {
+    let mut x = id.wrapping_add(salt).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Takes a free slot of the group, else the one whose bucket is nearest to full. Two cores may race for one key and give
+/// it two slots for a moment, or one slot two keys: both let at most a burst too many through.
+fn claim(slots: &[Slot], key: u64, now_ns: u64) -> &Slot {
+    let mut oldest = &slots[0];
+    for slot in slots {
+        let held = slot.key.load(Ordering::Relaxed);
+        let time = slot.time.load(Ordering::Relaxed);
+        let spent = held == 0 || time <= now_ns;
+        if spent && slot.key.compare_exchange(held, key, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            return slot;
+        }
+        if time < oldest.time.load(Ordering::Relaxed) {
+            oldest = slot;
+        }
+    }
+    oldest.key.store(key, Ordering::Relaxed);
+    oldest.time.store(now_ns, Ordering::Relaxed);
+    oldest
+}
+
+fn take(time: &AtomicU64, quota: Quota, now_ns: u64) -> Result<(), TooEarly> {
+    let mut seen = time.load(Ordering::Relaxed);
+    loop {
+        let due = seen.max(now_ns);
+        let ahead = due - now_ns;
+        if ahead > quota.tolerance_ns {
+            return Err(TooEarly { wait_ns: ahead - quota.tolerance_ns });
+        }
+        match time.compare_exchange_weak(seen, due + quota.period_ns, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return Ok(()),
+            Err(now_there) => seen = now_there,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        let (bucket, quota) = (Gcra::default(), Quota::new(10, 3));
+        for _ in 0..3 {
+            assert_eq!(bucket.take(quota, S), Ok(()));
+        }
+        assert_eq!(bucket.take(quota, S), Err(TooEarly { wait_ns: S / 10 }));
+        assert_eq!(bucket.take(quota, S + S / 10), Ok(()));
+        assert!(bucket.take(quota, S + S / 10).is_err());
+        assert_eq!(bucket.take(quota, 10 * S), Ok(()), "a long pause fills the bucket, not more");
+    }
+
+    #[test]
+    fn no_limit_is_no_limit() {
+        let (bucket, table) = (Gcra::default(), GcraTable::new(8));
+        for _ in 0..1000 {
+            assert_eq!(bucket.take(Quota::new(0, 0), 0), Ok(()));
+            assert_eq!(table.take(7, Quota::OFF, 0), Ok(()));
+        }
+    }
+
+    #[test]
+    fn keys_do_not_share_a_bucket_and_the_table_stays_bounded() {
+        let (table, quota) = (GcraTable::new(1024), Quota::every_ms(200));
+        let keys: Vec<u64> = (0..64).map(|id| mix(id, 1)).collect();
+        for &key in &keys {
+            assert_eq!(table.take(key, quota, S), Ok(()));
+        }
+        let refused = keys.iter().filter(|&&key| table.take(key, quota, S).is_err()).count();
+        assert_eq!(refused, keys.len(), "every key is remembered while there is room");
+        for id in 0..100_000 {
+            let _ = table.take(mix(id, 2), quota, S);
+        }
+        assert_eq!(table.slots.len(), 1024);
+        assert_eq!(table.take(mix(1, 3), quota, 10 * S), Ok(()), "spent slots are reused");
+    }
+
+    #[test]
+    fn many_threads_never_take_more_than_the_burst() {
+        let (bucket, quota) = (Gcra::default(), Quota::new(1, 50));
+        let taken: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..1000).filter(|_| bucket.take(quota, S).is_ok()).count()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 50);
+    }
+}
