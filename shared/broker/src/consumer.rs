@@ -16,7 +16,7 @@ use crate::unacked::Unacked;
 
 /// Names a delivery of one consumer; worth nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(u64);
+pub struct Tag(pub u64);
 
 /// A message in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,144 @@
+//! Messages in hand, sorted by event: one transaction writes the orders of one event.
+
+use std::collections::{BTreeMap, HashMap};
+
+use spike_broker::{Delivery, Tag};
+use spike_domain::{
+    EntryId, EventId, OrderStatus, OrdersMessage, OutboxEntry, QueuedOrder, message::BadMessage,
+};
+
+/// Messages of one event.
+#[derive(Debug, Default)]
+pub(crate) struct EventBatch {
+    pub(crate) messages: Vec<Delivery>,
+    /// The entries of all messages, each once: a message delivered twice does not write twice.
+    pub(crate) entries: Vec<OutboxEntry>,
+    /// Which message brought an entry.
+    origin: HashMap<EntryId, usize>,
+}
+
+/// Messages as they come in.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) events: BTreeMap<EventId, EventBatch>,
+    pub(crate) unreadable: Vec<(Delivery, BadMessage)>,
+    /// Orders in all entries.
+    pub(crate) orders: usize,
+}
+
+impl Batch {
+    pub(crate) fn add(&mut self, delivery: Delivery) {
+        match OrdersMessage::decode(&delivery.body) {
+            Ok(message) => {
+                let batch = self.events.entry(message.event).or_default();
+                self.orders += batch.add(delivery, message.entries);
+            }
+            Err(error) => self.unreadable.push((delivery, error)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.unreadable.is_empty()
+    }
+}
+
+impl EventBatch {
+    /// Returns the orders that were not here before.
+    fn add(&mut self, delivery: Delivery, entries: Vec<OutboxEntry>) -> usize {
+        let at = self.messages.len();
+        self.messages.push(delivery);
+        let mut orders = 0;
+        for entry in entries {
+            if let std::collections::hash_map::Entry::Vacant(vacant) = self.origin.entry(entry.id) {
+                vacant.insert(at);
+                orders += entry.orders.len();
+                self.entries.push(entry);
+            }
+        }
+        orders
+    }
+
+    pub(crate) fn tags(&self) -> Vec<Tag> {
+        self.messages.iter().map(|message| message.tag).collect()
+    }
+
+    /// The message that brought an entry.
+    pub(crate) fn message_of(&self, entry: EntryId) -> Option<&Delivery> {
+        self.messages.get(*self.origin.get(&entry)?)
+    }
+
+    /// Every order with its entry, in order.
+    pub(crate) fn orders(&self) -> Vec<(EntryId, &QueuedOrder)> {
+        self.entries
+            .iter()
+            .flat_map(|entry| entry.orders.iter().map(move |order| (entry.id, order)))
+            .collect()
+    }
+
+    /// Entries whose orders all have rows: what may be settled.
+    pub(crate) fn settleable(
+        &self,
+        rows: &HashMap<spike_domain::OrderId, OrderStatus>,
+    ) -> Vec<spike_stock::Settled> {
+        crate::settle_sweep::settleable(&self.entries, rows)
+    }
+}
+
+/// Orders as entries again: what a transaction takes. Entries may be incomplete here.
+pub(crate) fn regroup(orders: &[(EntryId, &QueuedOrder)]) -> Vec<OutboxEntry> {
+    let mut entries: Vec<OutboxEntry> = Vec::new();
+    for &(id, order) in orders {
+        match entries.last_mut() {
+            Some(entry) if entry.id == id => entry.orders.push(order.clone()),
+            _ => entries.push(OutboxEntry { id, orders: vec![order.clone()] }),
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use spike_domain::{OrderId, UserId};
+
+    use super::*;
+
+    fn entry(sequence: u64, users: &[i64]) -> OutboxEntry {
+        let order = |&user: &i64| QueuedOrder {
+            order: OrderId::new(1),
+            user: UserId(user),
+            quantity: 1,
+            key: None,
+            accepted_at_ms: 1,
+        };
+        OutboxEntry { id: EntryId { epoch: 7, sequence }, orders: users.iter().map(order).collect() }
+    }
+
+    fn delivery(tag: u64, body: Vec<u8>) -> Delivery {
+        let message_id = format!("m{tag}");
+        Delivery { body, message_id, redelivered: false, delivery_count: 0, tag: Tag(tag) }
+    }
+
+    #[test]
+    fn messages_are_sorted_by_event_and_an_entry_is_taken_once() {
+        let (first, second) = (entry(0, &[1, 2]), entry(1, &[3]));
+        let message = |event, entries: &[&OutboxEntry]| {
+            OrdersMessage::new(EventId(event), entries.iter().map(|&e| e.clone()).collect()).encode()
+        };
+        let mut batch = Batch::default();
+        batch.add(delivery(1, message(5, &[&first])));
+        batch.add(delivery(2, message(5, &[&first, &second])));
+        batch.add(delivery(3, b"{}".to_vec()));
+        batch.add(delivery(4, message(6, &[&entry(0, &[4])])));
+        assert_eq!(batch.orders, 4);
+        assert_eq!(batch.unreadable.len(), 1);
+        let five = &batch.events[&EventId(5)];
+        assert_eq!(five.entries, [first.clone(), second.clone()]);
+        assert_eq!(five.tags(), [Tag(1), Tag(2)], "the duplicate is acknowledged too");
+        assert_eq!(five.message_of(second.id).unwrap().message_id, "m2");
+        assert_eq!(regroup(&five.orders()), five.entries);
+        assert_eq!(
+            regroup(&five.orders()[1..2]),
+            [OutboxEntry { id: first.id, orders: first.orders[1..].to_vec() }]
+        );
+    }
+}

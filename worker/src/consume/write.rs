@@ -1,0 +1,187 @@
+//! Orders of one event become rows: the first transaction, and for entries of another epoch the ledger's verdict and the
+//! second one (see "Worker" in the protocol). Everything here may run twice: each step leaves what is done as it is.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use redis::aio::ConnectionManager;
+use spike_broker::{Backoff, topology};
+use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
+use spike_stock::{Ledger, StockError};
+use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
+use tokio::time::Instant;
+
+use super::batch::{EventBatch, regroup};
+use super::bisect::Bisect;
+use crate::stop::Stop;
+
+/// How long a batch waits for a ledger that is being rebuilt before its messages go back to the queue, so that other
+/// events' messages get their turn.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest rest between two attempts.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// What the database holds of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The event's epoch in the last transaction. By then all rows were there: settle with it.
+    pub(crate) epoch: u64,
+    /// The status of each order's row.
+    pub(crate) rows: HashMap<OrderId, OrderStatus>,
+}
+
+/// Why a batch was not written; nothing of it is acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GaveUp {
+    /// Try it later; what stands in the way is not the batch.
+    #[error("{0}")]
+    Later(Trouble),
+    /// The worker is to leave.
+    #[error("the worker is stopping")]
+    Stopping,
+    /// There is no such event: no row can ever be written.
+    #[error("the event does not exist")]
+    UnknownEvent,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(transparent)]
+    Ledger(#[from] StockError),
+    #[error("the epoch moved to {now} meanwhile")]
+    EpochMoved { now: u64 },
+}
+
+pub(crate) struct Writer {
+    pub(crate) store: Store,
+    pub(crate) ledger: Ledger<ConnectionManager>,
+}
+
+impl Writer {
+    /// Writes until every order of the batch has a row. Waits out an absent database as long as it takes, and a ledger that
+    /// is being rebuilt for a few seconds.
+    pub(crate) async fn write(
+        &self,
+        event: EventId,
+        batch: &EventBatch,
+        mut stop: Stop,
+    ) -> Result<Written, GaveUp> {
+        let patience_ends = Instant::now() + LEDGER_PATIENCE;
+        let mut backoff = Backoff::new(Duration::from_millis(50), WAIT_MAX);
+        loop {
+            let trouble = match self.attempt(event, batch).await {
+                Ok(written) => return Ok(written),
+                Err(Trouble::Store(StoreError::NotFound)) => return Err(GaveUp::UnknownEvent),
+                Err(trouble) => trouble,
+            };
+            let wait_it_out = matches!(&trouble, Trouble::Store(error) if error.transient());
+            if !wait_it_out && Instant::now() >= patience_ends {
+                return Err(GaveUp::Later(trouble));
+            }
+            tracing::warn!(%event, %trouble, attempt = backoff.failures() + 1, "batch not written yet");
+            if stop.rest(backoff.next_wait()).await {
+                return Err(GaveUp::Stopping);
+            }
+        }
+    }
+
+    async fn attempt(&self, event: EventId, batch: &EventBatch) -> Result<Written, Trouble> {
+        let orders = batch.orders();
+        let mut written = Written::default();
+        let mut foreign: Vec<(EntryId, &QueuedOrder)> = Vec::new();
+        let mut bisect = Bisect::new(orders.len());
+        while let Some(run) = bisect.next_run() {
+            let part = &orders[run.clone()];
+            match self.store.insert_entries(event, &regroup(part)).await {
+                Ok(outcome) => {
+                    written.epoch = outcome.epoch;
+                    written.rows.extend(outcome.outcomes);
+                    let of_another_epoch: HashSet<EntryId> = outcome.foreign.into_iter().collect();
+                    foreign.extend(part.iter().filter(|(entry, _)| of_another_epoch.contains(entry)));
+                }
+                Err(error) if unspoilt(&error) => return Err(Trouble::Store(error)),
+                Err(error) => {
+                    if let Some(at) = bisect.failed(&run) {
+                        let (entry, order) = orders[at];
+                        let status =
+                            self.reject_poison(event, entry.epoch, batch, orders[at], &error).await?;
+                        written.rows.insert(order.order, status);
+                        written.epoch = entry.epoch;
+                    }
+                }
+            }
+        }
+        if !foreign.is_empty() {
+            self.adopt(event, batch, &foreign, &mut written).await?;
+        }
+        Ok(written)
+    }
+
+    /// The ledger of the present epoch decides whether late orders still have a place; then their rows are written, if that
+    /// epoch still is the present one.
+    async fn adopt(
+        &self,
+        event: EventId,
+        batch: &EventBatch,
+        foreign: &[(EntryId, &QueuedOrder)],
+        written: &mut Written,
+    ) -> Result<(), Trouble> {
+        let epoch = written.epoch;
+        let late: Vec<QueuedOrder> = foreign.iter().map(|(_, order)| (*order).clone()).collect();
+        let counted = self.ledger.adopt(event, epoch, clock::now_ms(), &late).await?;
+        let verdict = |counted| if counted { Adopted::Counted } else { Adopted::Rejected };
+        let judged: Vec<(QueuedOrder, Adopted)> =
+            late.into_iter().zip(counted.into_iter().map(verdict)).collect();
+        tracing::info!(%event, epoch, orders = judged.len(), "orders of another epoch judged by the ledger");
+
+        let mut bisect = Bisect::new(judged.len());
+        while let Some(run) = bisect.next_run() {
+            match self.store.insert_adopted(event, epoch, &judged[run.clone()]).await {
+                Ok(Fenced::Done(statuses)) => written.rows.extend(statuses),
+                Ok(Fenced::EpochMoved { now }) => return Err(Trouble::EpochMoved { now }),
+                Err(error) if unspoilt(&error) => return Err(Trouble::Store(error)),
+                Err(error) => {
+                    if let Some(at) = bisect.failed(&run) {
+                        let status = self.reject_poison(event, epoch, batch, foreign[at], &error).await?;
+                        written.rows.insert(foreign[at].1.order, status);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of an order that no INSERT takes: a REJECTED row with a marker that gives its stock back, and a dead letter
+    /// with the whole message for a person to look at. Its entry can then settle like any other (V11).
+    async fn reject_poison(
+        &self,
+        event: EventId,
+        epoch: u64,
+        batch: &EventBatch,
+        (entry, order): (EntryId, &QueuedOrder),
+        error: &StoreError,
+    ) -> Result<OrderStatus, Trouble> {
+        let message = batch.message_of(entry);
+        tracing::error!(%event, order = %order.order, %error, "order cannot be written: rejected and kept as a dead letter");
+        let reason = error.to_string();
+        let poison = Poison {
+            order,
+            source: topology::ORDERS,
+            message_id: message.map(|message| message.message_id.as_str()).unwrap_or_default(),
+            reason: &reason,
+            payload: message.map(|message| message.body.as_slice()).unwrap_or_default(),
+        };
+        match self.store.insert_poison(event, epoch, poison).await.map_err(Trouble::Store)? {
+            Fenced::Done(status) => Ok(status),
+            Fenced::EpochMoved { now } => Err(Trouble::EpochMoved { now }),
+        }
+    }
+}
+
+/// Whether the error says nothing about the orders: halving the batch would not help.
+fn unspoilt(error: &StoreError) -> bool {
+    error.transient() || matches!(error, StoreError::NotFound)
+}

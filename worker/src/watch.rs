@@ -1,0 +1,141 @@
+//! Keeps every ledger right: compares the database with Redis, and rebuilds or moves the ledger where they differ.
+//!
+//! This is what warms an event up, carries out pause, resume and close, and brings a sale back after Redis has restarted.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use spike_broker::Backoff;
+use spike_domain::{EventId, LedgerState};
+use spike_stock::Meta;
+use spike_store::WatchedEvent;
+use tokio::time::Instant;
+
+use crate::Jobs;
+use crate::rebuild::{Lock, Rebuilder};
+use crate::stop::Stop;
+
+/// Longest rest between two attempts to rebuild an event that cannot be rebuilt.
+const REBUILD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What a ledger needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Nothing.
+    Nothing,
+    /// Another state; its figures are right.
+    Transition(LedgerState),
+    /// Making anew, and why.
+    Rebuild(&'static str),
+}
+
+/// What an event's ledger needs, from what the database wants and what Redis holds.
+fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence_open: bool) -> Need {
+    let Some(state) = wanted.state.ledger() else { return Need::Nothing };
+    let Some(meta) = held else { return Need::Rebuild("there is no ledger") };
+    if meta.epoch != wanted.epoch {
+        Need::Rebuild("the epochs differ")
+    } else if !meta.state.standing() {
+        Need::Rebuild("a rebuild did not finish")
+    } else if meta.stock.is_none() || meta.inflight.is_none() || meta.doc.is_none() {
+        Need::Rebuild("the ledger is incomplete")
+    } else if !fence_open {
+        Need::Rebuild("Redis has restarted")
+    } else if meta.state != state {
+        Need::Transition(state)
+    } else {
+        Need::Nothing
+    }
+}
+
+pub(crate) async fn run(jobs: Jobs, rebuilder: Rebuilder, mut stop: Stop) {
+    let interval = Duration::from_millis(jobs.config.worker.watch_interval_ms);
+    let mut watch = Watch { jobs, rebuilder, interval, failing: HashMap::new() };
+    loop {
+        if let Err(error) = watch.look(&stop).await {
+            tracing::warn!(error = format!("{error:#}"), "ledgers not looked at");
+        }
+        if stop.rest(interval).await {
+            return;
+        }
+    }
+}
+
+struct Watch {
+    jobs: Jobs,
+    rebuilder: Rebuilder,
+    interval: Duration,
+    /// Events whose rebuild has failed, and when it may be tried again.
+    failing: HashMap<EventId, (Backoff, Instant)>,
+}
+
+impl Watch {
+    /// Looks at every event once. An error means that the database or Redis is away.
+    async fn look(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        let events = self.jobs.store.events_to_watch().await?;
+        self.failing.retain(|failing, _| events.iter().any(|event| event.id == *failing));
+        for event in events {
+            if stop.asked() {
+                break;
+            }
+            match self.need_of(&event).await? {
+                Need::Nothing => {}
+                Need::Transition(state) => {
+                    match self.jobs.ledger.transition(event.id, event.epoch, state, None).await {
+                        Ok(_) => tracing::info!(event = %event.id, state = state.as_str(), "ledger moved"),
+                        Err(error) => tracing::warn!(event = %event.id, %error, "ledger not moved"),
+                    }
+                }
+                Need::Rebuild(_) if self.resting(event.id) => {}
+                Need::Rebuild(why) => self.rebuild(event.id, why).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn need_of(&self, event: &WatchedEvent) -> anyhow::Result<Need> {
+        let meta = self.jobs.ledger.meta(event.id).await?;
+        let fence_open = self.jobs.ledger.fence_open(event.id).await?;
+        Ok(need(event, meta.as_ref(), fence_open))
+    }
+
+    fn resting(&self, event: EventId) -> bool {
+        self.failing.get(&event).is_some_and(|(_, until)| Instant::now() < *until)
+    }
+
+    async fn rebuild(&mut self, event: EventId, why: &'static str) -> anyhow::Result<()> {
+        let Some(lock) = Lock::take(self.jobs.ledger.connection(), event).await? else {
+            tracing::debug!(%event, "another worker rebuilds the ledger");
+            return Ok(());
+        };
+        let outcome = lock.hold(self.rebuild_if_needed(event)).await;
+        match outcome {
+            Ok(None) => drop(self.failing.remove(&event)),
+            Ok(Some(rebuilt)) => {
+                self.failing.remove(&event);
+                tracing::info!(%event, why, epoch = rebuilt.epoch, stock = rebuilt.stock, counted = rebuilt.counted,
+                    inflight = rebuilt.inflight, claims = rebuilt.claims, "ledger rebuilt");
+            }
+            Err(error) => {
+                let fresh = || (Backoff::new(self.interval, REBUILD_WAIT_MAX), Instant::now());
+                let (backoff, until) = self.failing.entry(event).or_insert_with(fresh);
+                *until = Instant::now() + backoff.next_wait();
+                tracing::error!(%event, why, error = format!("{error:#}"), "ledger not rebuilt; the sale stays closed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks once more, now that nobody else rebuilds: another worker may just have done it.
+    async fn rebuild_if_needed(&self, event: EventId) -> anyhow::Result<Option<crate::Rebuilt>> {
+        let Some(row) = self.jobs.store.event(event).await? else { return Ok(None) };
+        let wanted = WatchedEvent { id: event, epoch: row.epoch, state: row.state };
+        match self.need_of(&wanted).await? {
+            Need::Rebuild(_) => Ok(Some(self.rebuilder.rebuild(event).await?)),
+            Need::Nothing | Need::Transition(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
