@@ -49,6 +49,14 @@ impl Store {
     /// Opens a pool and proves it with one connection. Every session is READ COMMITTED, strict and in UTC.
     /// Errors: `Unavailable`; `Other` for a URL that is none.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self> {
+        let store = Self::connect_lazy(settings)?;
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// The same pool without a first connection, for a process that starts while the database is away.
+    /// Errors: `Other` for a URL that is none.
+    pub fn connect_lazy(settings: &DatabaseSettings) -> Result<Self> {
         let options: MySqlConnectOptions =
             settings.url.parse().map_err(|error: sqlx::Error| StoreError::Other(error.into()))?;
         let options =
@@ -74,8 +82,7 @@ impl Store {
                     Ok(())
                 })
             })
-            .connect_with(options)
-            .await?;
+            .connect_lazy_with(options);
         Ok(Self { pool, statement_timeout: settings.statement_timeout })
     }
 

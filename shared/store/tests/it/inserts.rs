@@ -72,8 +72,10 @@ pub async fn quantities_count_as_units(store: &Store) {
 pub async fn the_same_user_twice_in_a_batch(store: &Store) {
     let sale = Sale::of(store, 10).await;
     let (first, second) = (order(1), order(1));
-    let entries =
-        [sale.entry(1, &[first.clone()]), sale.entry(2, &[second.clone(), first.clone(), order(2)])];
+    let entries = [
+        sale.entry(1, std::slice::from_ref(&first)),
+        sale.entry(2, &[second.clone(), first.clone(), order(2)]),
+    ];
     let outcome = store.insert_entries(sale.event, &entries).await.unwrap();
     let statuses: Vec<_> = outcome.outcomes.iter().map(|(id, status)| (*id, *status)).collect();
     assert_eq!(statuses[..2], [(first.order, Pending), (second.order, Rejected)]);

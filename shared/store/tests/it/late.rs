@@ -9,8 +9,8 @@ use crate::sale::{Sale, done, order, order_of};
 pub async fn an_entry_of_another_epoch_writes_nothing(store: &Store) {
     let mut sale = Sale::of(store, 10).await;
     let (written, late) = (order(1), order(2));
-    sale.insert(&[written.clone()]).await;
-    let old_full = sale.entry(1, &[written.clone()]);
+    sale.insert_one(&written).await;
+    let old_full = sale.entry(1, std::slice::from_ref(&written));
     let old_half = sale.entry(2, &[written.clone(), late.clone()]);
     sale.epoch = store.bump_epoch(sale.event, 0, 0).await.unwrap();
     let entries = [old_full, old_half.clone(), sale.entry(3, &[order(3)])];
@@ -26,7 +26,8 @@ pub async fn an_adopted_order_in_two_entries_is_one_row(store: &Store) {
     let sale = Sale::of(store, 10).await;
     let adopted = order(1);
     let id = EntryId { epoch: sale.epoch - 1, sequence: 4 };
-    let entries = [OutboxEntry { id, orders: vec![adopted.clone()] }, sale.entry(1, &[adopted.clone()])];
+    let entries =
+        [OutboxEntry { id, orders: vec![adopted.clone()] }, sale.entry(1, std::slice::from_ref(&adopted))];
     let outcome = store.insert_entries(sale.event, &entries).await.unwrap();
     assert_eq!((outcome.outcomes, outcome.foreign), (vec![(adopted.order, Pending)], vec![]));
     assert_eq!(sale.live_and_markers().await, (1, 0));
@@ -35,7 +36,7 @@ pub async fn an_adopted_order_in_two_entries_is_one_row(store: &Store) {
 pub async fn adopted_orders_are_written_by_their_verdict(store: &Store) {
     let sale = Sale::of(store, 3).await;
     let live = order(1);
-    sale.insert(&[live.clone()]).await;
+    sale.insert_one(&live).await;
     let cases = [
         (order(2), Adopted::Counted, Pending),
         (order(3), Adopted::Rejected, Rejected),
@@ -83,7 +84,7 @@ pub async fn a_poison_order_is_kept_and_restocked(store: &Store) {
     assert_eq!(sale.status_of(&bad).await, Some(Rejected));
 
     let good = order(2);
-    sale.insert(&[good.clone()]).await;
+    sale.insert_one(&good).await;
     let poison = Poison { order: &good, ..poison };
     assert_eq!(
         done(store.insert_poison(sale.event, sale.epoch, poison).await.unwrap()),
@@ -97,7 +98,7 @@ pub async fn a_poison_order_is_kept_and_restocked(store: &Store) {
 pub async fn presence_is_told_with_the_epoch(store: &Store) {
     let sale = Sale::of(store, 10).await;
     let (here, gone) = (order(1), order(2));
-    sale.insert(&[here.clone()]).await;
+    sale.insert_one(&here).await;
     let missing = store.rows_missing(sale.event, &[here.order, gone.order]).await.unwrap();
     assert_eq!((missing.epoch, missing.rows), (sale.epoch, vec![gone.order]));
     let statuses = store.row_statuses(sale.event, &[gone.order, here.order]).await.unwrap();

@@ -16,7 +16,7 @@ pub async fn unpaid_orders_expire(store: &Store) {
     let patient = Sale::of(store, 10).await;
     let (unpaid, paid, elsewhere) = (order_of(1, 2), order(2), order(1));
     sale.insert(&[unpaid.clone(), paid.clone()]).await;
-    other.insert(&[elsewhere.clone()]).await;
+    other.insert_one(&elsewhere).await;
     patient.insert(&[order(1)]).await;
     assert!(matches!(store.pay_order(paid.order).await.unwrap(), Change::Done(_)));
 
@@ -38,7 +38,7 @@ pub async fn unpaid_orders_expire(store: &Store) {
 pub async fn cancel_then_buy_again(store: &Store) {
     let sale = Sale::of(store, 3).await;
     let first = order_of(1, 3);
-    sale.insert(&[first.clone()]).await;
+    sale.insert_one(&first).await;
     let outcome = store.cancel_order(first.order, UserId(1)).await.unwrap();
     assert_eq!(outcome, Change::Done(changed(&sale, &first)));
     assert_eq!(store.cancel_order(first.order, UserId(1)).await.unwrap(), Change::Refused(Cancelled));
@@ -54,7 +54,7 @@ pub async fn cancel_then_buy_again(store: &Store) {
 pub async fn only_the_owner_cancels(store: &Store) {
     let sale = Sale::of(store, 3).await;
     let mine = order(1);
-    sale.insert(&[mine.clone()]).await;
+    sale.insert_one(&mine).await;
     assert!(matches!(store.cancel_order(mine.order, UserId(2)).await, Err(StoreError::NotFound)));
     assert!(matches!(store.cancel_order(order(1).order, UserId(1)).await, Err(StoreError::NotFound)));
     assert!(matches!(store.pay_order(order(1).order).await, Err(StoreError::NotFound)));
@@ -64,7 +64,7 @@ pub async fn only_the_owner_cancels(store: &Store) {
 pub async fn a_paid_order_stays(store: &Store) {
     let sale = Sale::of(store, 3).await;
     let mine = order(1);
-    sale.insert(&[mine.clone()]).await;
+    sale.insert_one(&mine).await;
     assert_eq!(store.pay_order(mine.order).await.unwrap(), Change::Done(changed(&sale, &mine)));
     assert_eq!(store.pay_order(mine.order).await.unwrap(), Change::Refused(Paid));
     assert_eq!(store.cancel_order(mine.order, UserId(1)).await.unwrap(), Change::Refused(Paid));
@@ -74,7 +74,7 @@ pub async fn a_paid_order_stays(store: &Store) {
 pub async fn an_order_past_its_deadline_is_not_paid(store: &Store) {
     let sale = Sale::with_time_to_pay(store, 3, 1).await;
     let late = order(1);
-    sale.insert(&[late.clone()]).await;
+    sale.insert_one(&late).await;
     let deadline = store.order_for_user(late.order, late.user).await.unwrap().unwrap().expires_at_ms;
     eventually("the deadline passes", async || (store.now_ms().await.unwrap() > deadline).then_some(()))
         .await;
@@ -103,7 +103,7 @@ pub async fn a_full_event_starves_no_other_of_its_markers(store: &Store) {
     for sale in [&busy, &quiet] {
         for user in 1..=3 {
             let order = order(user);
-            sale.insert(&[order.clone()]).await;
+            sale.insert_one(&order).await;
             store.cancel_order(order.order, order.user).await.unwrap();
         }
     }

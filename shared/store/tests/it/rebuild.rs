@@ -33,7 +33,7 @@ pub async fn a_snapshot_closes_markers_and_writes_lost_rows(store: &Store) {
     sale.insert(&[live.clone(), cancelled.clone()]).await;
     store.cancel_order(cancelled.order, cancelled.user).await.unwrap();
     let elsewhere = order(2);
-    other.insert(&[elsewhere.clone()]).await;
+    other.insert_one(&elsewhere).await;
     store.cancel_order(elsewhere.order, elsewhere.user).await.unwrap();
     store.set_event_state(sale.event, EventState::Open).await.unwrap();
     sale.epoch = store.bump_epoch(sale.event, 0, 0).await.unwrap();
@@ -62,7 +62,7 @@ pub async fn a_snapshot_closes_markers_and_writes_lost_rows(store: &Store) {
 pub async fn a_snapshot_of_an_older_epoch_changes_nothing(store: &Store) {
     let sale = Sale::of(store, 10).await;
     let mine = order(1);
-    sale.insert(&[mine.clone()]).await;
+    sale.insert_one(&mine).await;
     store.cancel_order(mine.order, mine.user).await.unwrap();
     let now = store.bump_epoch(sale.event, 0, 0).await.unwrap();
     let stale =

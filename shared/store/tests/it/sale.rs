@@ -71,6 +71,11 @@ impl<'a> Sale<'a> {
         self.store.insert_entries(self.event, &[self.entry(1, orders)]).await.unwrap()
     }
 
+    /// Inserts an entry of one order.
+    pub async fn insert_one(&self, order: &QueuedOrder) -> InsertOutcome {
+        self.insert(std::slice::from_ref(order)).await
+    }
+
     /// Inserts one entry and tells the statuses, in the order of `orders`.
     pub async fn statuses(&self, orders: &[QueuedOrder]) -> Vec<OrderStatus> {
         let outcome = self.insert(orders).await;
