@@ -276,6 +276,11 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Meta::read(&fields, &figures).map_err(|_| StockError::reply("meta", &(fields, figures)))
     }
 
+    /// One round trip.
+    pub async fn ping(&self) -> Result<(), StockError> {
+        Ok(redis::cmd("PING").query_async::<String>(&mut self.connection()).await.map(drop)?)
+    }
+
     /// Events that have, or had, a ledger.
     pub async fn events(&self) -> Result<Vec<EventId>, StockError> {
         let ids: Vec<i64> = redis::cmd("SMEMBERS").arg(EVENTS).query_async(&mut self.connection()).await?;

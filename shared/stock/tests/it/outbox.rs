@@ -1,0 +1,72 @@
+//! The outbox as the relay reads it.
+
+use spike_domain::{EventId, UserId};
+
+use crate::server::{EPOCH, Server};
+
+const EVENT: EventId = EventId(7);
+
+#[tokio::test]
+async fn entries_are_delivered_once_a_group_and_stay_until_settled() {
+    let server = Server::start().await;
+    server.open(EVENT, 100, 3, 1000).await;
+    let decided = server.reserve(EVENT, &[(1, 1, Some("k")), (2, 2, None)]).await.unwrap();
+    assert_eq!(decided.decisions.len(), 2);
+    let ledger = &server.ledger;
+    let entries = ledger.read_new(EVENT, "a", 10).await.unwrap();
+    assert_eq!((entries.len(), entries[0].orders.len(), entries[0].units()), (1, 2, 3));
+    assert_eq!((entries[0].id.epoch, entries[0].orders[0].accepted_at_ms), (EPOCH, 7));
+    assert_eq!(entries[0].orders[0].key.as_deref(), Some("k"));
+    assert_eq!(ledger.read_new(EVENT, "a", 10).await.unwrap(), []);
+    assert_eq!(
+        ledger.read_pending(EVENT, "a", "0", 10).await.unwrap(),
+        entries,
+        "a restarted relay finds its own"
+    );
+    assert_eq!(
+        ledger.claim_idle(EVENT, "b", 0, "0-0", 10).await.unwrap().entries,
+        entries,
+        "another takes them over"
+    );
+    assert_eq!(ledger.ack(EVENT, &[entries[0].id]).await.unwrap(), 1);
+    assert_eq!(ledger.claim_idle(EVENT, "b", 0, "0-0", 10).await.unwrap().entries, []);
+    assert_eq!(
+        ledger.entries(EVENT, None, 10).await.unwrap().entries,
+        entries,
+        "acknowledged is not settled"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_group_reads_everything_again() {
+    let server = Server::start().await;
+    server.open(EVENT, 100, 3, 1000).await;
+    server.buy(EVENT, 1, 1, None).await;
+    assert!(!server.ledger.ensure_group(EVENT).await.unwrap());
+    let keys = spike_stock::EventKeys::new(EVENT);
+    let mut destroy = redis::cmd("XGROUP");
+    destroy.arg("DESTROY").arg(keys.outbox).arg("relay");
+    destroy.exec_async(&mut server.ledger.connection()).await.unwrap();
+    assert!(server.ledger.read_new(EVENT, "a", 10).await.is_err());
+    assert!(server.ledger.ensure_group(EVENT).await.unwrap());
+    assert_eq!(server.ledger.read_new(EVENT, "a", 10).await.unwrap()[0].orders[0].user, UserId(1));
+}
+
+#[tokio::test]
+async fn pages_cover_the_stream() {
+    let server = Server::start().await;
+    server.open(EVENT, 100, 3, 1000).await;
+    for user in 1..=7 {
+        server.buy(EVENT, user, 1, None).await;
+    }
+    let (mut after, mut users) = (None, Vec::new());
+    loop {
+        let page = server.ledger.entries(EVENT, after, 3).await.unwrap();
+        users.extend(page.entries.iter().map(|entry| entry.orders[0].user.0));
+        after = page.entries.last().map(|entry| entry.id);
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(users, (1..=7).collect::<Vec<_>>());
+}

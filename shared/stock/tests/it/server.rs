@@ -1,0 +1,92 @@
+//! A private Redis and an opened event on it.
+
+use redis::aio::MultiplexedConnection;
+use spike_devstack::RedisServer;
+use spike_domain::{Currency, EventDef, EventId, LedgerState, Money, OrderId, ProductId, UserId, Window};
+use spike_stock::reserve::{Buyer, Decided, Decision};
+use spike_stock::{Ledger, Opening, StockError};
+
+/// The epoch events are opened in.
+pub const EPOCH: u64 = 1_763_800_000_000;
+
+/// A Redis of this test's own with a ledger over one connection.
+pub struct Server {
+    pub redis: RedisServer,
+    pub ledger: Ledger<MultiplexedConnection>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let redis = spike_devstack::fixture::redis();
+        let ledger = connect(&redis).await;
+        Self { redis, ledger }
+    }
+
+    /// Opens `event` with `stock` units, `limit` a user and room for `cap` units in flight.
+    pub async fn open(&self, event: EventId, stock: u32, limit: u32, cap: u64) {
+        open(&self.ledger, event, EPOCH, stock, limit, cap).await;
+    }
+
+    /// One call for these (user, quantity, key).
+    pub async fn reserve(
+        &self,
+        event: EventId,
+        buyers: &[(i64, u32, Option<&str>)],
+    ) -> Result<Decided, StockError> {
+        let buyers: Vec<Buyer> =
+            buyers.iter().map(|&(user, quantity, key)| buyer(user, quantity, key)).collect();
+        self.ledger.reserve(event, EPOCH, 7, &buyers).await
+    }
+
+    /// One buyer who must be accepted; returns the order.
+    pub async fn buy(&self, event: EventId, user: i64, quantity: u32, key: Option<&str>) -> OrderId {
+        let buyer = buyer(user, quantity, key);
+        let decided = self.ledger.reserve(event, EPOCH, 7, std::slice::from_ref(&buyer)).await.unwrap();
+        assert_eq!(decided.decisions, [Decision::Accepted]);
+        buyer.order
+    }
+
+    /// Stock and units in flight.
+    pub async fn figures(&self, event: EventId) -> (u64, u64) {
+        let meta = self.ledger.meta(event).await.unwrap().expect("a ledger");
+        (meta.stock.expect("stock"), meta.inflight.expect("inflight"))
+    }
+}
+
+pub async fn connect(redis: &RedisServer) -> Ledger<MultiplexedConnection> {
+    let client = redis::Client::open(redis.url()).unwrap();
+    Ledger::new(client.get_multiplexed_async_connection().await.unwrap())
+}
+
+pub async fn open(
+    ledger: &Ledger<MultiplexedConnection>,
+    event: EventId,
+    epoch: u64,
+    stock: u32,
+    limit: u32,
+    cap: u64,
+) {
+    let def = def(event, stock, limit);
+    ledger.begin(event, epoch).await.unwrap();
+    ledger.load(event, epoch, &[], &[]).await.unwrap();
+    let opening = Opening { state: LedgerState::Open, stock: u64::from(stock), inflight: 0, cap, def: &def };
+    ledger.open(event, epoch, &opening).await.unwrap();
+    ledger.load_fenced(event).await.unwrap();
+}
+
+pub fn def(event: EventId, total: u32, per_user_limit: u32) -> EventDef {
+    EventDef {
+        id: event,
+        product_id: ProductId(1),
+        name: "Sale \"one\"\n".into(),
+        price: Money { minor: 100, currency: Currency::parse("EUR").unwrap() },
+        total,
+        per_user_limit,
+        pay_timeout_s: 60,
+        window: Window { starts_at_ms: 0, ends_at_ms: u64::MAX / 2 },
+    }
+}
+
+pub fn buyer(user: i64, quantity: u32, key: Option<&str>) -> Buyer {
+    Buyer { user: UserId(user), order: OrderId::new(1_763_800_000_000), quantity, key: key.map(Into::into) }
+}
