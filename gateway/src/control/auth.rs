@@ -1,0 +1,72 @@
+//! `POST /auth/register` and `POST /auth/login`.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use spike_domain::{Reason, Role};
+use spike_store::{NewUser, UserRow};
+use uuid::Uuid;
+
+use super::me::user_view;
+use super::{Answer, Control, Fields, Refusal, Result, email};
+
+/// Characters of a new password. More would be free work for us, fewer are guessed.
+const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
+/// Characters of a name.
+const NAME_CHARS: RangeInclusive<usize> = 1..=200;
+/// Characters of an e-mail with the blanks that are trimmed.
+const EMAIL_CHARS: RangeInclusive<usize> = 3..=300;
+
+/// Body: `email`, `password`, `name` (optional: the part before the `@`). 201 with a token, as if logged in.
+pub(super) async fn register(State(control): State<Arc<Control>>, mut body: Fields) -> Result<Answer> {
+    let given = body.text("email", EMAIL_CHARS);
+    let address = email::normalise(&given);
+    if address.is_none() && !given.is_empty() {
+        body.wrong::<()>("email", "must be an e-mail address");
+    }
+    let password = body.text("password", PASSWORD_CHARS);
+    let name = body.optional_text("name", NAME_CHARS);
+    body.finish()?;
+    let address = address.ok_or_else(|| Refusal::field("email", "must be an e-mail address"))?;
+    let name = name.unwrap_or_else(|| address.split('@').next().unwrap_or_default().to_owned());
+
+    let password_hash = control.passwords.hash(password).await?;
+    let user = NewUser { email: address, name, password_hash, role: Role::User };
+    let id = control.store.create_user(user).await?;
+    let account = control.store.user_by_id(id).await?;
+    let account = account.ok_or_else(|| Refusal::internal("an account just created is not there"))?;
+    Ok(Answer::created("/api/v1/users/me", session(&control, &account)))
+}
+
+/// Body: `email`, `password`. A wrong password, an unknown account and a disabled one get the same answer after the same
+/// work.
+pub(super) async fn login(State(control): State<Arc<Control>>, mut body: Fields) -> Result<Answer> {
+    let address = body.text("email", EMAIL_CHARS);
+    let password = body.text("password", 1..=*PASSWORD_CHARS.end());
+    body.finish()?;
+
+    let account = match email::normalise(&address) {
+        Some(address) => control.store.user_by_email(&address).await?,
+        None => None,
+    };
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let matches = control.passwords.verify(password, hash).await?;
+    match account.filter(|account| matches && !account.disabled) {
+        Some(account) => Ok(Answer::ok(session(&control, &account))),
+        None => Err(Refusal::new(Reason::InvalidCredentials)),
+    }
+}
+
+fn session(control: &Control, account: &UserRow) -> Value {
+    let session_id = Uuid::now_v7().to_string();
+    let token =
+        control.tokens.mint(account.id, account.role, &session_id, account.token_version, control.now_s());
+    json!({
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": control.tokens.ttl_s(),
+        "user": user_view(account),
+    })
+}

@@ -1,0 +1,147 @@
+//! Who is asking, and which thing of ours the path names.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use spike_domain::{AccessClaims, Reason, Role, UserId};
+use spike_store::UserRow;
+
+use super::Control;
+use super::refusal::{Refusal, Result};
+
+/// A request with a valid access token.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Who.
+    pub user: UserId,
+    /// What the token says.
+    pub claims: AccessClaims,
+}
+
+/// A request of an administrator. What an administrator can do is rare and mighty, so the database is asked whether the
+/// token still says the truth.
+#[derive(Debug, Clone)]
+pub struct Admin(pub Identity);
+
+/// One id of the path. Text that is no id names nothing: 404.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<T>(pub T);
+
+/// Two ids of the path.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedPair<A, B>(pub A, pub B);
+
+impl FromRequestParts<Arc<Control>> for Identity {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self> {
+        let token = bearer(&parts.headers).ok_or_else(unauthorized)?;
+        let claims = control.tokens.verify(token, control.now_s()).ok_or_else(unauthorized)?;
+        let user = UserId::parse(&claims.sub).ok_or_else(unauthorized)?;
+        Ok(Self { user, claims })
+    }
+}
+
+impl FromRequestParts<Arc<Control>> for Admin {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self> {
+        let identity = Identity::from_request_parts(parts, control).await?;
+        if identity.claims.role != Role::Admin {
+            return Err(Refusal::new(Reason::Forbidden));
+        }
+        let account = identity.account(control).await?;
+        if account.role != Role::Admin {
+            return Err(Refusal::new(Reason::Forbidden));
+        }
+        Ok(Self(identity))
+    }
+}
+
+impl Identity {
+    /// The account as it is now. Errors: 401 when it is gone or disabled, or the token is older than its last change.
+    pub async fn account(&self, control: &Control) -> Result<UserRow> {
+        let account = control.store.user_by_id(self.user).await?;
+        account
+            .filter(|account| !account.disabled && account.token_version == self.claims.ver)
+            .ok_or_else(unauthorized)
+    }
+}
+
+impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for Named<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text: String = path(parts, state).await?;
+        Ok(Self(id(&text)?))
+    }
+}
+
+impl<S, A, B> FromRequestParts<S> for NamedPair<A, B>
+where
+    S: Send + Sync,
+    A: FromStr<Err: Display>,
+    B: FromStr<Err: Display>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let (first, second): (String, String) = path(parts, state).await?;
+        Ok(Self(id(&first)?, id(&second)?))
+    }
+}
+
+/// The token of the one `Authorization: Bearer …` header.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn unauthorized() -> Refusal {
+    Refusal::new(Reason::Unauthorized)
+}
+
+async fn path<S: Send + Sync, T: DeserializeOwned + Send>(parts: &mut Parts, state: &S) -> Result<T> {
+    let Path(value) =
+        Path::from_request_parts(parts, state).await.map_err(|_| Refusal::new(Reason::NotFound))?;
+    Ok(value)
+}
+
+fn id<T: FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Refusal::new(Reason::NotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_comes_in_one_bearer_header() {
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&["Bearer abc"], Some("abc")),
+            (&["bearer abc"], Some("abc")),
+            (&[], None),
+            (&["abc"], None),
+            (&["Basic abc"], None),
+            (&["Bearer"], None),
+            (&["Bearer abc", "Bearer abc"], None),
+        ];
+        for (values, want) in cases {
+            let headers = values
+                .iter()
+                .map(|value| (AUTHORIZATION, HeaderValue::from_static(value)))
+                .collect::<HeaderMap>();
+            assert_eq!(bearer(&headers), *want, "{values:?}");
+        }
+    }
+}

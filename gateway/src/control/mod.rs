@@ -1,0 +1,116 @@
+//! The control API: everything of `/api/v1` that is not on the path of a buy. axum, on the sidecar's runtime.
+//!
+//! A request passes, in order: [`render`] (request id, span, `Accept`; the only place where bytes are made), CORS, the
+//! panic catcher, its deadline, then extractors ([`Identity`], [`Admin`], [`Fields`], ids and queries) and one handler.
+//! Handlers say what they found or refused; they never build a body. What the hot cores answer themselves
+//! (`POST …/orders`, `…/orders/mine`) is known here only by its methods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use redis::aio::ConnectionManager;
+use spike_config::Config;
+use spike_domain::Reason;
+use spike_stock::Ledger;
+use spike_store::Store;
+
+use crate::tokens::Tokens;
+
+mod accept;
+mod auth;
+mod conservation;
+mod email;
+mod events;
+mod fields;
+mod identity;
+mod layers;
+mod me;
+mod operations;
+mod orders;
+mod passwords;
+mod products;
+mod query;
+mod refusal;
+mod render;
+mod strict_json;
+
+pub use accept::{Form, form};
+pub use events::event_view;
+pub use fields::Fields;
+pub use identity::{Admin, Identity, Named, NamedPair, bearer};
+pub use orders::order_view;
+pub use passwords::{Passwords, hash_now};
+pub use query::{CursorQuery, PageQuery};
+pub use refusal::{Refusal, Result};
+pub use render::{Answer, X_REQUEST_ID};
+
+/// What the handlers work with.
+pub struct Control {
+    /// The database.
+    pub store: Store,
+    /// Redis.
+    pub ledger: Ledger<ConnectionManager>,
+    /// Mints and verifies access tokens.
+    pub tokens: Arc<Tokens>,
+    /// Hashes passwords.
+    pub passwords: Passwords,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The clock, Unix milliseconds: the same one the hot cores check tokens with.
+    pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Control {
+    /// Unix seconds.
+    pub fn now_s(&self) -> u64 {
+        (self.now_ms)() / 1000
+    }
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("passwords", &self.passwords).finish_non_exhaustive()
+    }
+}
+
+/// Every cold route, with its layers.
+pub fn router(control: Arc<Control>) -> Router {
+    let limit = Duration::from_millis(control.config.http.request_timeout_ms);
+    let cors_origins = control.config.http.cors_origins.clone();
+    let plain = layers::within(plain_routes().with_state(control.clone()), limit);
+    // These wait for a worker, and say so themselves when none comes.
+    let operations = layers::within(operations().with_state(control), limit + operations::WORKER_WAIT);
+    layers::around(plain.merge(operations), &cors_origins)
+}
+
+fn plain_routes() -> Router<Arc<Control>> {
+    Router::new()
+        .route("/api/v1/auth/register", post(auth::register))
+        .route("/api/v1/auth/login", post(auth::login))
+        .route("/api/v1/users/me", get(me::me))
+        .route("/api/v1/products", get(products::list).post(products::create))
+        .route("/api/v1/products/{product}", get(products::one))
+        .route("/api/v1/products/{product}/inventory", get(products::inventory))
+        .route("/api/v1/spike/events", get(events::list))
+        .route("/api/v1/spike/events/{event}", get(events::one))
+        .route("/api/v1/spike/events/{event}/stats", get(events::stats))
+        .route("/api/v1/spike/events/{event}/orders", post(hot_only))
+        .route("/api/v1/spike/events/{event}/orders/{order}", get(orders::one))
+        .route("/api/v1/spike/orders", get(orders::list))
+        .route("/api/v1/admin/spike/events", post(events::create))
+}
+
+fn operations() -> Router<Arc<Control>> {
+    Router::new()
+        .route("/api/v1/admin/spike/events/{event}/warmup", post(operations::warmup))
+        .route("/api/v1/admin/spike/events/{event}/pause", post(operations::pause))
+        .route("/api/v1/admin/spike/events/{event}/resume", post(operations::resume))
+        .route("/api/v1/admin/spike/events/{event}/close", post(operations::close))
+}
+
+/// A hot route's request that the hot cores did not take for one of theirs; its other methods are answered 405 here.
+async fn hot_only() -> Refusal {
+    Refusal::new(Reason::NotFound)
+}

@@ -1,0 +1,170 @@
+//! The outermost layer: gives every request an id, and turns what a handler said into bytes.
+//!
+//! Handlers, extractors, the panic catcher and the fallbacks say *what*, as an [`Unrendered`] in the response's
+//! extensions; only here request id and `Accept` are known, so only here bytes are made.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use spike_domain::Reason;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::accept::{Form, form};
+use super::refusal::Refusal;
+use crate::envelope;
+
+/// Carries the request id, both ways.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id that is taken over from a client.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// Makes the bytes once the request id is known.
+type Build = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
+
+/// An answer that has no bytes yet.
+#[derive(Clone)]
+pub(super) enum Unrendered {
+    /// Builds the envelope for a request id.
+    Answer(Build),
+    /// Is built in the form the client accepts.
+    Refusal(Arc<Refusal>),
+}
+
+/// A handler's success: status, headers and data.
+pub struct Answer(Response);
+
+impl Answer {
+    /// 200.
+    pub fn ok(data: impl Serialize + Send + Sync + 'static) -> Self {
+        let build = move |request_id: &str| envelope::ok(&data, Some(request_id));
+        Self(Unrendered::Answer(Arc::new(build)).into_response())
+    }
+
+    /// 201 with the place of what was made.
+    pub fn created(location: &str, data: impl Serialize + Send + Sync + 'static) -> Self {
+        let Self(mut response) = Self::ok(data);
+        *response.status_mut() = StatusCode::CREATED;
+        if let Ok(value) = HeaderValue::from_str(location) {
+            response.headers_mut().insert(axum::http::header::LOCATION, value);
+        }
+        Self(response)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl IntoResponse for Unrendered {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::OK.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The layer.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let request_id = request_id(request.headers());
+    let form = form(request.headers());
+    let span =
+        tracing::info_span!("request", %request_id, method = %request.method(), path = request.uri().path());
+    let mut response = if form == Form::NotAcceptable {
+        Refusal::new(Reason::NotAcceptable).into_response()
+    } else {
+        next.run(request).instrument(span.clone()).await
+    };
+    match response.extensions_mut().remove::<Unrendered>() {
+        Some(Unrendered::Answer(build)) => {
+            fill(&mut response, envelope::JSON, build(&request_id));
+        }
+        Some(Unrendered::Refusal(refusal)) => {
+            span.in_scope(|| refusal.log());
+            refuse(&mut response, &refusal, form, &request_id);
+        }
+        None => {}
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+fn refuse(response: &mut Response, refusal: &Refusal, form: Form, request_id: &str) {
+    let Refusal { reason, detail, ref errors, ref data, .. } = *refusal;
+    *response.status_mut() =
+        StatusCode::from_u16(reason.status()).expect("the dictionary has true statuses only");
+    let headers = response.headers_mut();
+    if let Some(seconds) = envelope::retry_after_s(reason) {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if reason.status() == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    let data = data.clone();
+    let (media_type, body) = match form {
+        Form::Problem => {
+            (envelope::PROBLEM_JSON, envelope::problem(reason, detail, errors, data, Some(request_id)))
+        }
+        Form::Envelope | Form::NotAcceptable => {
+            (envelope::JSON, envelope::error(reason, detail, errors, data, Some(request_id)))
+        }
+    };
+    fill(response, media_type, body);
+}
+
+fn fill(response: &mut Response, media_type: &'static str, body: Vec<u8>) {
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH); // of the empty body the handler's answer had
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    *response.body_mut() = Body::from(body);
+}
+
+/// The client's id if it is harmless in logs and headers, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let harmless = |id: &&str| {
+        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(harmless);
+    given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_harmless_request_ids_are_taken_over() {
+        let longest = "x".repeat(64);
+        let too_long = "x".repeat(65);
+        for (given, kept) in [
+            ("abc-1.2_Z", true),
+            (longest.as_str(), true),
+            (too_long.as_str(), false),
+            ("", false),
+            ("a b", false),
+            ("a\"b", false),
+            ("ä", false),
+            ("a\tb", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, HeaderValue::from_bytes(given.as_bytes()).unwrap());
+            let id = request_id(&headers);
+            assert_eq!(id == given, kept, "{given:?}");
+            assert!((1..=64).contains(&id.len()));
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}
