@@ -1,11 +1,12 @@
 //! What the database says of S = R + L + F + K, for reports and for the demo's audit.
 
-use spike_domain::{EventId, OrderId, OrderStatus};
+use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
 use sqlx::MySqlConnection;
 
 use crate::every_row::for_every_row;
-use crate::sql::{at, order_at, rows_of_text, u64_at};
+use crate::rebuild::SnapshotRow;
+use crate::sql::{at, order_at, rows_of_text, status_at, u32_at, u64_at};
 use crate::transaction::read;
 use crate::{Result, Store, StoreError};
 
@@ -70,7 +71,7 @@ impl EventAudit {
 impl Store {
     /// S, L, K and rows by status. Errors: `NotFound`.
     pub async fn conservation(&self, event: EventId) -> Result<EventFigures> {
-        read!(self, self.limit_whole_event(), |conn| { figures(conn, event).await })
+        read!(whole_event self, |conn| { figures(conn, event).await })
     }
 
     /// [`Store::conservation`] and a search for users with more than one live order. Errors: `NotFound`.
@@ -79,7 +80,7 @@ impl Store {
             "SELECT COUNT(*) AS users FROM (SELECT user_id FROM spike_orders \
              WHERE event_id = {event} AND status IN (1, 2) GROUP BY user_id HAVING COUNT(*) > 1) AS doubled"
         );
-        read!(self, self.limit_whole_event(), |conn| {
+        read!(whole_event self, |conn| {
             let figures = figures(conn, event).await?;
             let rows = rows_of_text(conn, text).await?;
             let users = u64_at(rows.first().ok_or(StoreError::NotFound)?, "users")?;
@@ -87,9 +88,9 @@ impl Store {
         })
     }
 
-    /// The id of every order of an event, of every status: 16 bytes each. Complete while no order of the event changes.
+    /// The id of every order of an event, of every status: 16 bytes each.
     pub async fn all_order_ids(&self, event: EventId) -> Result<Vec<OrderId>> {
-        read!(self, self.limit_whole_event(), |conn| {
+        read!(whole_event self, |conn| {
             let mut ids = Vec::new();
             for_every_row(conn, event, "order_id", |row| {
                 ids.push(order_at(row, "order_id")?);
@@ -97,6 +98,25 @@ impl Store {
             })
             .await?;
             Ok(ids)
+        })
+    }
+
+    /// Every order of an event, of every status, without its key.
+    pub async fn all_orders(&self, event: EventId) -> Result<Vec<SnapshotRow>> {
+        read!(whole_event self, |conn| {
+            let mut orders = Vec::new();
+            for_every_row(conn, event, "order_id, user_id, quantity, status", |row| {
+                orders.push(SnapshotRow {
+                    order: order_at(row, "order_id")?,
+                    user: UserId(at(row, "user_id")?),
+                    quantity: u32_at(row, "quantity")?,
+                    status: status_at(row, "status")?,
+                    key: None,
+                });
+                Ok(())
+            })
+            .await?;
+            Ok(orders)
         })
     }
 }

@@ -7,7 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 
 use crate::sql::{NOW_MS, rows_of_text, u64_at};
-use crate::transaction::read;
+use crate::transaction::{NO_STATEMENT_LIMIT, read};
 use crate::{Result, Store, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
@@ -122,8 +122,7 @@ impl Store {
     /// A connection of its own, outside the pool, whose statements may take as long as a schema change takes.
     async fn patient_connection(&self) -> Result<MySqlConnection> {
         let mut conn = self.pool.acquire().await?.detach();
-        let patience = "SET SESSION innodb_lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */";
-        sqlx::raw_sql(patience).execute(&mut conn).await?;
+        sqlx::raw_sql(NO_STATEMENT_LIMIT).execute(&mut conn).await?;
         // The driver takes a lock too, but with an endless timeout, which MariaDB refuses without an error. This one ends
         // with the connection.
         let lock = format!(

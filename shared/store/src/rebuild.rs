@@ -72,7 +72,7 @@ impl Store {
         known_claims: &[KnownClaim],
         in_outbox: &HashSet<OrderId>,
     ) -> Result<Fenced<Snapshot>> {
-        under_lock!(self, self.limit_whole_event(), event, |tx, locked| {
+        under_lock!(whole_event self, event, |tx, locked| {
             if locked.row.epoch != epoch {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }

@@ -36,16 +36,21 @@ impl LockedEvent {
     }
 }
 
+/// Lifts the limit on one statement's time. Each server runs the comment that is meant for it; the time to wait for a table's
+/// definition stands first only because one of them must be no comment.
+pub(crate) const NO_STATEMENT_LIMIT: &str = "SET SESSION lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */";
+
 /// What the body of a locked transaction goes back to when its fast way fails: the moment after the lock.
 pub(crate) const BACK_TO_LOCK: &str = "ROLLBACK TO SAVEPOINT locked";
 
 // The three ways to run a body are macros, because a function that takes an async closure gives a future that cannot be spawned
 // (rust-lang/rust#110338: "implementation of `Send` is not general enough"). `return` and `?` in a body end the body.
 
-/// `read!(store, limit, |conn| { … })`: single statements on one connection, outside any transaction.
+/// `read!(store, |conn| { … })`: single statements on one connection, outside any transaction. `whole_event` before the store
+/// gives a body that visits every row of an event its time.
 macro_rules! read {
-    ($store:expr, $limit:expr, |$conn:ident| $body:block) => {{
-        let mut session = $store.session().await?;
+    (@run $session:expr, $limit:expr, |$conn:ident| $body:block) => {{
+        let mut session = $session.await?;
         let result = $crate::transaction::within($limit, async {
             let $conn: &mut sqlx::MySqlConnection = &mut session;
             $body
@@ -54,8 +59,11 @@ macro_rules! read {
         session.release_after(&result);
         result
     }};
+    (whole_event $store:expr, |$conn:ident| $body:block) => {
+        $crate::transaction::read!(@run $store.patient_session(), $store.limit_whole_event(), |$conn| $body)
+    };
     ($store:expr, |$conn:ident| $body:block) => {
-        $crate::transaction::read!($store, $store.limit(), |$conn| $body)
+        $crate::transaction::read!(@run $store.session(), $store.limit(), |$conn| $body)
     };
 }
 
@@ -83,13 +91,13 @@ macro_rules! transact {
     }};
 }
 
-/// `under_lock!(store, limit, event, |tx, locked| { … })`: a transaction that holds the lock of the event's row. Errors beside
-/// the body's: `NotFound` (no such event).
+/// `under_lock!(store, event, |tx, locked| { … })`: a transaction that holds the lock of the event's row. Errors beside the
+/// body's: `NotFound` (no such event). `whole_event` as for `read!`.
 macro_rules! under_lock {
-    ($store:expr, $limit:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {{
-        let mut attempts = $crate::transaction::Attempts::begin($store.limit());
+    (@run $session:expr, $limit:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {{
+        let mut attempts = $crate::transaction::Attempts::begin($limit);
         loop {
-            let mut session = $store.session().await?;
+            let mut session = $session.await?;
             let result = $crate::transaction::within($limit, async {
                 let result = async {
                     let locked = $crate::transaction::begin_locked(&mut session, $event).await?;
@@ -107,8 +115,12 @@ macro_rules! under_lock {
             }
         }
     }};
+    (whole_event $store:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {
+        $crate::transaction::under_lock!(@run $store.patient_session(), $store.limit_whole_event(), $event,
+            |$tx, $locked| $body)
+    };
     ($store:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {
-        $crate::transaction::under_lock!($store, $store.limit(), $event, |$tx, $locked| $body)
+        $crate::transaction::under_lock!(@run $store.session(), $store.limit(), $event, |$tx, $locked| $body)
     };
 }
 
@@ -126,7 +138,16 @@ impl Store {
     }
 
     pub(crate) async fn session(&self) -> Result<Session> {
-        Ok(Session { connection: Some(self.pool.acquire().await?) })
+        Ok(Session { connection: Some(self.pool.acquire().await?), for_the_pool: true })
+    }
+
+    /// A session whose statements may take as long as the call. It is closed after it, rather than set back.
+    pub(crate) async fn patient_session(&self) -> Result<Session> {
+        let mut session = self.session().await?;
+        session.for_the_pool = false;
+        let run = async { Ok(sqlx::raw_sql(NO_STATEMENT_LIMIT).execute(&mut *session).await?) };
+        within(self.limit(), run).await?;
+        Ok(session)
     }
 }
 
@@ -185,6 +206,7 @@ impl Attempts {
 /// the server rolls back what it had begun.
 pub(crate) struct Session {
     connection: Option<PoolConnection<MySql>>,
+    for_the_pool: bool,
 }
 
 impl Session {
@@ -199,7 +221,7 @@ impl Session {
 
     /// Gives the connection back, unless the server has stopped answering on it.
     pub fn release_after<T>(mut self, result: &Result<T>) {
-        if !matches!(result, Err(StoreError::Unavailable(_))) {
+        if self.for_the_pool && !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }
     }

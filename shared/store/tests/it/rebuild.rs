@@ -72,8 +72,8 @@ pub async fn a_snapshot_of_an_older_epoch_changes_nothing(store: &Store) {
     assert_eq!((figures.open_markers.units, figures.order_count()), (1, 1));
 }
 
-pub async fn a_snapshot_reads_page_after_page(store: &Store) {
-    // Half of them live and half dead, each more than a page.
+pub async fn a_snapshot_reads_every_row(store: &Store) {
+    // Half of them live and half dead.
     let sale = Sale::of(store, 10_500).await;
     for start in (1..=10_500).step_by(1500) {
         let live: Vec<QueuedOrder> = (start..start + 1500).map(order).collect();

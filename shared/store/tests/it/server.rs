@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use spike_store::{DatabaseSettings, Store, StoreError};
+use spike_store::{DatabaseSettings, Poison, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
 
 use crate::database::{fresh_store, fresh_url, settings};
-use crate::sale::{Sale, order};
+use crate::sale::{Sale, eventually, order};
 
 async fn tables(url: &str) -> Vec<String> {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -106,4 +106,60 @@ async fn sessions_are_read_committed_strict_and_in_utc() {
     let off_ms = store.now_ms().await.unwrap().abs_diff(spike_domain::clock::now_ms());
     assert!(off_ms < 60_000, "{off_ms} ms away from this process's clock");
     sale.figures().await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_kept_whole_and_their_labels_cut() {
+    let url = fresh_url().await;
+    let store = Store::connect(&settings(url.clone())).await.unwrap();
+    store.migrate().await.unwrap();
+    let sale = Sale::of(&store, 5).await;
+    let bad = order(1);
+    let payload: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let reason = "é".repeat(600);
+    let poison =
+        Poison { order: &bad, source: "spike.orders", message_id: "m-1", reason: &reason, payload: &payload };
+    store.insert_poison(sale.event, sale.epoch, poison).await.unwrap();
+    store.insert_poison(sale.event, sale.epoch, poison).await.unwrap();
+    store.park_message("spike.orders", &"m".repeat(200), "not JSON", b"\xff\xfe").await.unwrap();
+
+    let mut conn = MySqlConnection::connect(&url).await.unwrap();
+    let text = "SELECT reason, payload, event_id, order_id FROM dead_letters ORDER BY id";
+    let rows = sqlx::query(text).fetch_all(&mut conn).await.unwrap();
+    assert_eq!(rows.len(), 2, "a replayed poison order is kept once");
+    assert_eq!(rows[0].get::<String, _>("reason"), "é".repeat(500));
+    assert_eq!(rows[0].get::<Vec<u8>, _>("payload"), payload);
+    assert_eq!(rows[0].get::<i64, _>("event_id"), sale.event.0);
+    assert_eq!(rows[0].get::<Vec<u8>, _>("order_id"), bad.order.bytes());
+    assert_eq!(rows[1].get::<Option<i64>, _>("event_id"), None);
+    assert_eq!(rows[1].get::<Vec<u8>, _>("payload"), b"\xff\xfe");
+}
+
+#[tokio::test]
+async fn connections_killed_by_the_server_are_replaced() {
+    let url = fresh_url().await;
+    let store =
+        Store::connect(&DatabaseSettings { connections_max: 2, ..settings(url.clone()) }).await.unwrap();
+    store.migrate().await.unwrap();
+    let sale = Sale::of(&store, 5).await;
+    let mut conn = MySqlConnection::connect(&url).await.unwrap();
+    let text = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist \
+                WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+    let ids: Vec<i64> = sqlx::query_scalar(text).fetch_all(&mut conn).await.unwrap();
+    assert!(!ids.is_empty());
+    for id in ids {
+        sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(&mut conn).await.unwrap();
+    }
+    let entry = sale.entry(1, &[order(1)]);
+    eventually("the pool has sound connections again", async || {
+        match store.insert_entries(sale.event, std::slice::from_ref(&entry)).await {
+            Ok(outcome) => Some(outcome),
+            Err(error) => {
+                assert!(error.transient(), "{error:?}");
+                None
+            }
+        }
+    })
+    .await;
+    assert_eq!(sale.live_and_markers().await, (1, 0));
 }
