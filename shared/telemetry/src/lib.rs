@@ -5,6 +5,7 @@
 
 mod counters;
 mod log;
+pub mod ops;
 mod prometheus;
 mod redacted;
 
