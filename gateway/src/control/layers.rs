@@ -1,6 +1,7 @@
 //! What every request of the control API passes: request id and rendering, CORS, panic catching, fallbacks.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,11 +20,19 @@ use super::render::{X_REQUEST_ID, render};
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Puts the layers around `routes`. An empty `cors_origins` allows no other origin.
-pub(super) fn around(routes: Router, cors_origins: &[String]) -> Router {
+pub(super) fn around(
+    routes: Router,
+    cors_origins: &[String],
+    on_panic: Arc<dyn Fn() + Send + Sync>,
+) -> Router {
+    let caught = move |panic: Box<dyn Any + Send>| {
+        on_panic();
+        panicked(panic.as_ref())
+    };
     let routes = routes
         .fallback(async || Refusal::new(Reason::NotFound))
         .method_not_allowed_fallback(async || Refusal::new(Reason::MethodNotAllowed))
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(CatchPanicLayer::custom(caught));
     let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
     routes.layer(from_fn(render))
 }
@@ -39,14 +48,10 @@ async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -
     })
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "the panic catcher hands it over")]
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let words = panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    let words = words.unwrap_or_else(|| "a panic without words".to_owned());
-    Refusal::internal(format!("panic: {words}")).into_response()
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Refusal::internal(format!("panic: {}", words.unwrap_or("without words"))).into_response()
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -74,6 +79,8 @@ fn cors(origins: &[String]) -> CorsLayer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use axum::body::{Body, to_bytes};
     use axum::routing::get;
     use serde_json::Value;
@@ -87,7 +94,7 @@ mod tests {
             .route("/fine", get(async || Answer::ok(7)).put(async || Answer::ok(8)))
             .route("/planted", get(async || -> Answer { panic!("planted") }))
             .route("/slow", get(async || -> Answer { std::future::pending().await }));
-        around(within(routes, Duration::from_millis(20)), origins)
+        around(within(routes, Duration::from_millis(20)), origins, Arc::new(|| ()))
     }
 
     async fn ask(app: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
@@ -122,6 +129,17 @@ mod tests {
             assert_eq!(head.headers().contains_key("retry-after"), status == 503, "{method} {path}");
             assert!(!body.to_string().contains("planted"), "inner detail stays inside");
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted() {
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = count.clone();
+        let routes = Router::new().route("/planted", get(async || -> Answer { panic!("planted {}", 1) }));
+        let app = around(routes, &[], Arc::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)));
+        let (head, body) = ask(app, "GET", "/planted", &[]).await;
+        assert_eq!((head.status().as_u16(), &body["code"]), (500, &1080.into()));
+        assert_eq!(count.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

@@ -58,11 +58,41 @@ pub struct Control {
     pub passwords: Passwords,
     /// The settings.
     pub config: Arc<Config>,
-    /// The clock, Unix milliseconds: the same one the hot cores check tokens with.
-    pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
+    on_panic: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Control {
+    /// A control API on the wall clock. Starts the password threads.
+    ///
+    /// # Panics
+    /// Where the system has no thread or no randomness left at the start.
+    pub fn new(
+        config: Arc<Config>,
+        store: Store,
+        ledger: Ledger<ConnectionManager>,
+        tokens: Arc<Tokens>,
+    ) -> Self {
+        let passwords = Passwords::start(&config.auth).expect("threads and randomness for hashing passwords");
+        let now_ms = Box::new(spike_domain::clock::now_ms);
+        Self { store, ledger, tokens, passwords, config, now_ms, on_panic: Arc::new(|| ()) }
+    }
+
+    /// Another clock, in Unix milliseconds: the one the hot cores check tokens with, or tokens minted here would be
+    /// refused there when the wall clock is wrong.
+    #[must_use]
+    pub fn with_clock(mut self, now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.now_ms = Box::new(now_ms);
+        self
+    }
+
+    /// What to do at every panic of a handler, for a counter.
+    #[must_use]
+    pub fn on_panic(mut self, count: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_panic = Arc::new(count);
+        self
+    }
+
     /// Unix seconds.
     pub fn now_s(&self) -> u64 {
         (self.now_ms)() / 1000
@@ -78,11 +108,12 @@ impl std::fmt::Debug for Control {
 /// Every cold route, with its layers.
 pub fn router(control: Arc<Control>) -> Router {
     let limit = Duration::from_millis(control.config.http.request_timeout_ms);
-    let cors_origins = control.config.http.cors_origins.clone();
+    let config = control.config.clone();
+    let on_panic = control.on_panic.clone();
     let plain = layers::within(plain_routes().with_state(control.clone()), limit);
     // These wait for a worker, and say so themselves when none comes.
     let operations = layers::within(operations().with_state(control), limit + operations::WORKER_WAIT);
-    layers::around(plain.merge(operations), &cors_origins)
+    layers::around(plain.merge(operations), &config.http.cors_origins, on_panic)
 }
 
 fn plain_routes() -> Router<Arc<Control>> {
