@@ -12,7 +12,13 @@ use std::sync::{Mutex, OnceLock};
 type Job = (Command, Sender<io::Result<Child>>);
 
 /// Spawns a child that the kernel kills when this process ends, however it ends.
-pub(crate) fn spawn_bound(mut command: Command) -> io::Result<Child> {
+///
+/// # Errors
+/// As [`Command::spawn`].
+///
+/// # Panics
+/// When the thread that spawns cannot be started.
+pub fn spawn_bound(mut command: Command) -> io::Result<Child> {
     let parent = std::process::id();
     // SAFETY: only async-signal-safe calls (prctl, getppid, _exit) between fork and exec; no allocation, no locks.
     unsafe {

@@ -7,6 +7,7 @@
 //! - [`RedisServer`], [`MariaDbServer`], [`RabbitServer`]: one server each, with the faults a test plants
 //!   (`kill9`, `restart`, `pause`, `resume`).
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
+//! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
 //! - [`fixture`]: what a test calls; shares the expensive servers within a process or within a `make test`.
 
 mod folder;
@@ -22,7 +23,9 @@ mod stack;
 
 pub mod fixture;
 
+pub use keeper::spawn_bound;
 pub use mariadb::{MariaDbOptions, MariaDbServer};
+pub use port::free as free_port;
 pub use process::Lifetime;
 pub use rabbit::RabbitServer;
 pub use redis::{RedisOptions, RedisServer};

@@ -4,21 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use spike_devstack::{Stack, down, status};
+use spike_devstack::{RabbitServer, Stack, down, status};
 
 const USAGE: &str =
-    "usage: devstack up|down|status|env [--dir FOLDER]   (FOLDER is .spike/stack unless given)
+    "usage: devstack up|down|status|env|rabbitmqctl [--dir FOLDER]   (FOLDER is .spike/stack unless given)
 
   up      start Redis, MariaDB and RabbitMQ in FOLDER, write FOLDER/env; twice is fine
   down    end them; their data stays in FOLDER
   status  one line a server; exit code 1 unless all run
-  env     print SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL of the running stack";
+  env     print SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL of the running stack
+  rabbitmqctl …  run rabbitmqctl with these words against the running stack's own node";
 
 enum Verb {
     Up,
     Down,
     Status,
     Env,
+    Ctl(Vec<String>),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Down => stop(&dir),
         Verb::Status => Ok(show(&dir)),
         Verb::Env => print_env(&dir),
+        Verb::Ctl(words) => ctl(&dir, &words),
     };
     done.unwrap_or_else(|error| {
         eprintln!("devstack: {error:#}");
@@ -46,11 +49,17 @@ fn parse(words: &[String]) -> Option<(Verb, PathBuf)> {
         "down" => Verb::Down,
         "status" => Verb::Status,
         "env" => Verb::Env,
+        "rabbitmqctl" => Verb::Ctl(Vec::new()),
         _ => return None,
     };
-    match rest {
-        [] => Some((verb, PathBuf::from(".spike/stack"))),
-        [flag, dir] if flag == "--dir" => Some((verb, PathBuf::from(dir))),
+    let (dir, rest) = match rest {
+        [flag, dir, rest @ ..] if flag == "--dir" => (PathBuf::from(dir), rest),
+        _ => (PathBuf::from(".spike/stack"), rest),
+    };
+    match (verb, rest) {
+        (Verb::Ctl(_), [_, ..]) => Some((Verb::Ctl(rest.to_vec()), dir)),
+        (Verb::Ctl(_), []) => None,
+        (verb, []) => Some((verb, dir)),
         _ => None,
     }
 }
@@ -84,5 +93,12 @@ fn print_env(dir: &Path) -> anyhow::Result<ExitCode> {
     let env = std::fs::read_to_string(dir.join("env"))
         .with_context(|| format!("no stack is up in {}: run 'make up'", dir.display()))?;
     print!("{env}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ctl(dir: &Path, words: &[String]) -> anyhow::Result<ExitCode> {
+    let node = RabbitServer::find(&dir.join("rabbitmq"))?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    print!("{}", node.ctl(&words)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,10 @@ const COUNT: u16 = 15_000;
 static TAKEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// A port on 127.0.0.1 that nothing listens on. The search starts somewhere else in each process and call.
-pub(crate) fn free() -> anyhow::Result<u16> {
+///
+/// # Errors
+/// When every port of the range is in use.
+pub fn free() -> anyhow::Result<u16> {
     let mut guard = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let taken = guard.get_or_insert_default();
     let start = seed();

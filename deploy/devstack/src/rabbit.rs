@@ -81,7 +81,7 @@ impl RabbitServer {
     ///
     /// # Errors
     /// When none runs there.
-    pub(crate) fn find(dir: &Path) -> anyhow::Result<RabbitServer> {
+    pub fn find(dir: &Path) -> anyhow::Result<RabbitServer> {
         require_running(dir)?;
         RabbitServer::start(dir)
     }
