@@ -1,4 +1,5 @@
-//! The worker's second transaction: orders that came too late for their epoch, after the ledger has judged them.
+//! The worker's second transaction: orders that came too late for their epoch, after the ledger has judged
+//! them.
 
 use std::collections::HashSet;
 
@@ -21,9 +22,10 @@ pub enum Adopted {
 }
 
 impl Store {
-    /// Writes judged orders, if the event still is in the epoch of the verdict: counted ones as PENDING (or REJECTED with a
-    /// marker, as in [`Store::insert_entries`]), rejected ones as REJECTED without a marker. Existing rows stay as they are.
-    /// Returns the status each order's row has now, once an order. Errors: `NotFound`.
+    /// Writes judged orders, if the event still is in the epoch of the verdict: counted ones as PENDING (or
+    /// REJECTED with a marker, as in [`Store::insert_entries`]), rejected ones as REJECTED without a marker.
+    /// Existing rows stay as they are. Returns the status each order's row has now, once an order. Errors:
+    /// `NotFound`.
     pub async fn insert_adopted(
         &self,
         event: EventId,

@@ -123,8 +123,8 @@ impl Store {
     async fn patient_connection(&self) -> Result<MySqlConnection> {
         let mut conn = self.pool.acquire().await?.detach();
         sqlx::raw_sql(NO_STATEMENT_LIMIT).execute(&mut conn).await?;
-        // The driver takes a lock too, but with an endless timeout, which MariaDB refuses without an error. This one ends
-        // with the connection.
+        // The driver takes a lock too, but with an endless timeout, which MariaDB refuses without an error.
+        // This one ends with the connection.
         let lock = format!(
             "SELECT GET_LOCK(CONCAT('spike-migrate-', MD5(DATABASE())), {MIGRATION_WAIT_S}) AS taken"
         );
@@ -143,8 +143,9 @@ async fn finish(conn: MySqlConnection, result: Result<(), MigrateError>) -> Resu
     result.map_err(of_migration)
 }
 
-/// What every session is told. The time limit of a statement is spelled differently by the two servers: each runs the comment
-/// that is meant for it, MySQL for SELECT only, which is why a deadline of this process stands behind it.
+/// What every session is told. The time limit of a statement is spelled differently by the two servers: each
+/// runs the comment that is meant for it, MySQL for SELECT only, which is why a deadline of this process
+/// stands behind it.
 fn session_setup(statement_timeout: Duration) -> String {
     let milliseconds = statement_timeout.as_millis().max(1);
     let lock_seconds = (statement_timeout.as_secs() / 2).max(1);

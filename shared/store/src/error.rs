@@ -9,8 +9,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
 /// Why a statement or transaction did not do what it was asked. Nothing of a failed transaction stays behind,
-/// except that the outcome of one whose COMMIT got no answer (`Unavailable`) is unknown: every write of this crate
-/// may therefore be repeated.
+/// except that the outcome of one whose COMMIT got no answer (`Unavailable`) is unknown: every write of this
+/// crate may therefore be repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The present state forbids it; asking again changes nothing.
@@ -22,7 +22,8 @@ pub enum StoreError {
     /// The user, product, event or order does not exist (or belongs to someone else).
     #[error("not found")]
     NotFound,
-    /// No connection, no answer in time, no free connection in the pool, or a server that is stopping: try later.
+    /// No connection, no answer in time, no free connection in the pool, or a server that is stopping: try
+    /// later.
     #[error("database unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// Deadlock or lock wait timeout, after this crate's own attempts. Rolled back whole; repeat it.
@@ -101,10 +102,11 @@ fn of_server(error: sqlx::Error) -> StoreError {
         DUPLICATE_KEY => StoreError::conflict(Conflict::Other),
         // Lock wait timeout, deadlock.
         1205 | 1213 => StoreError::Retry(error.into()),
-        // Too many connections, shutting down, connection killed, read-only after a failover, statement interrupted, and its
-        // time limit in MariaDB and in MySQL.
+        // Too many connections, shutting down, connection killed, read-only after a failover, statement
+        // interrupted, and its time limit in MariaDB and in MySQL.
         1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => StoreError::Unavailable(error.into()),
-        // A CHECK constraint, in MySQL and in MariaDB: a figure this crate's conditions should have kept right.
+        // A CHECK constraint, in MySQL and in MariaDB: a figure this crate's conditions should have kept
+        // right.
         3819 | 4025 => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Other(error.into()),
     }

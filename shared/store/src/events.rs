@@ -1,4 +1,5 @@
-//! Table `spike_events`, as operators and gateways see it. The protocol's own transactions are in files of their own.
+//! Table `spike_events`, as operators and gateways see it. The protocol's own transactions are in files of
+//! their own.
 
 use spike_domain::{EventDef, EventId, EventState, Money, ProductId, Window};
 
@@ -65,8 +66,8 @@ impl Store {
     /// How long a closed event stays in [`Store::events_for_gateways`] and [`Store::events_to_watch`].
     pub const CLOSED_LATELY_MS: u64 = 24 * 3600 * 1000;
 
-    /// Creates a scheduled event, moving `total` units of its product from available to reserved in the same transaction.
-    /// Errors: `NotFound` (no such product), `Conflict(Inventory)`.
+    /// Creates a scheduled event, moving `total` units of its product from available to reserved in the same
+    /// transaction. Errors: `NotFound` (no such product), `Conflict(Inventory)`.
     pub async fn create_event(&self, event: NewEvent) -> Result<EventId> {
         transact!(self, |tx| {
             set_aside(tx, event.product_id, event.total).await?;
@@ -127,8 +128,9 @@ impl Store {
         })
     }
 
-    /// Moves an event to a state and returns it. Asking for the present state changes nothing. Allowed: scheduled to open
-    /// (warm-up), open to paused and back, anything to closed. Errors: `NotFound`, `Conflict(EventState)`.
+    /// Moves an event to a state and returns it. Asking for the present state changes nothing. Allowed:
+    /// scheduled to open (warm-up), open to paused and back, anything to closed. Errors: `NotFound`,
+    /// `Conflict(EventState)`.
     pub async fn set_event_state(&self, event: EventId, state: EventState) -> Result<EventRow> {
         let update = format!(
             "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"

@@ -7,8 +7,9 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::Result;
 
-/// Calls `visit` with `columns` of every row of the event, in no useful order, all of one moment. No pages: their order would cost
-/// a further index or a sort of what is left for each of them. The caller's session must have no limit on a statement's time.
+/// Calls `visit` with `columns` of every row of the event, in no useful order, all of one moment. No pages:
+/// their order would cost a further index or a sort of what is left for each of them. The caller's session
+/// must have no limit on a statement's time.
 pub(crate) async fn for_every_row(
     conn: &mut MySqlConnection,
     event: EventId,

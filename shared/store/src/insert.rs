@@ -19,14 +19,16 @@ pub struct InsertOutcome {
     pub epoch: u64,
     /// The status each order's row has now, once an order. Orders of `foreign` entries are not among them.
     pub outcomes: Vec<(OrderId, OrderStatus)>,
-    /// Entries of another epoch with orders that have no row: nothing was written for them, they need `adopt`.
+    /// Entries of another epoch with orders that have no row: nothing was written for them, they need
+    /// `adopt`.
     pub foreign: Vec<EntryId>,
 }
 
 impl Store {
-    /// Writes the orders of `entries` under the event's lock. An order that has a row is left alone; one whose user holds
-    /// another live order, or that does not fit into the total, gets a REJECTED row with a restock marker; entries
-    /// of another epoch write nothing (V1). Errors: `NotFound` (no such event); a non-transient error may be one poison order.
+    /// Writes the orders of `entries` under the event's lock. An order that has a row is left alone; one
+    /// whose user holds another live order, or that does not fit into the total, gets a REJECTED row with a
+    /// restock marker; entries of another epoch write nothing (V1). Errors: `NotFound` (no such event); a
+    /// non-transient error may be one poison order.
     pub async fn insert_entries(&self, event: EventId, entries: &[OutboxEntry]) -> Result<InsertOutcome> {
         under_lock!(self, event, |tx, locked| {
             let epoch = locked.row.epoch;
@@ -34,15 +36,17 @@ impl Store {
             let mut seen = HashSet::new();
             let orders = own.iter().flat_map(|entry| &entry.orders).filter(|order| seen.insert(order.order));
             let mut outcomes = write_orders(tx, locked, &orders.collect::<Vec<_>>()).await?;
-            // After our own: an adopted order travels in an entry of each epoch, and may have got its row just now.
+            // After our own: an adopted order travels in an entry of each epoch, and may have got its row
+            // just now.
             let foreign = judge_others(tx, &others, &mut seen, &mut outcomes).await?;
             Ok(InsertOutcome { epoch, outcomes, foreign })
         })
     }
 }
 
-/// Writes orders of this epoch, each of them once, and tells the status of every row. The plain INSERT is tried first; a
-/// duplicate key, which is a replay or a live-claim conflict, takes it back and the careful way begins.
+/// Writes orders of this epoch, each of them once, and tells the status of every row. The plain INSERT is
+/// tried first; a duplicate key, which is a replay or a live-claim conflict, takes it back and the careful
+/// way begins.
 pub(crate) async fn write_orders(
     tx: &mut MySqlConnection,
     locked: &LockedEvent,

@@ -1,9 +1,9 @@
 //! Every SQL statement of the system, a file a table or a transaction. MySQL 8 and MariaDB 10.11.
 //!
-//! The protocol's transactions (`insert`, `adopt`, `poison`, `rebuild`, `restock`, `order_life`) share three rules: READ COMMITTED;
-//! the event's row is locked first, so that two of them on one event never run at once and never deadlock; and no decision
-//! rests on a value read outside that lock. Only the database's clock decides. A deadlock or a lock timeout rolls the whole
-//! transaction back and it runs again, a few times.
+//! The protocol's transactions (`insert`, `adopt`, `poison`, `rebuild`, `restock`, `order_life`) share three
+//! rules: READ COMMITTED; the event's row is locked first, so that two of them on one event never run at once
+//! and never deadlock; and no decision rests on a value read outside that lock. Only the database's clock
+//! decides. A deadlock or a lock timeout rolls the whole transaction back and it runs again, a few times.
 
 mod adopt;
 mod audit;

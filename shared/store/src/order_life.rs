@@ -39,9 +39,10 @@ const PAID: i8 = 2;
 const CANCELLED: i8 = 3;
 
 impl Store {
-    /// Cancels orders whose deadline has passed by the database's clock, oldest first, at most `limit` a call; their units
-    /// go back to the event and a restock marker is left, in the same transaction. Returns the ones this call cancelled.
-    /// Each event is a transaction of its own: an error is returned only when none of them succeeded.
+    /// Cancels orders whose deadline has passed by the database's clock, oldest first, at most `limit` a
+    /// call; their units go back to the event and a restock marker is left, in the same transaction. Returns
+    /// the ones this call cancelled. Each event is a transaction of its own: an error is returned only when
+    /// none of them succeeded.
     pub async fn expire_due(&self, limit: u32) -> Result<Vec<ChangedOrder>> {
         let mut expired = Vec::new();
         let mut failure = None;
@@ -60,7 +61,8 @@ impl Store {
         }
     }
 
-    /// Cancels a pending order of `user`, with its restock marker. Errors: `NotFound`, also for another user's order.
+    /// Cancels a pending order of `user`, with its restock marker. Errors: `NotFound`, also for another
+    /// user's order.
     pub async fn cancel_order(&self, order: OrderId, user: UserId) -> Result<Change> {
         let found = self.whose(order).await?.filter(|found| found.user == user);
         let found = found.ok_or(StoreError::NotFound)?;

@@ -1,4 +1,5 @@
-//! Writing rows of `spike_orders`, `restock_outbox` and the event's counter, many at once, under the event's lock.
+//! Writing rows of `spike_orders`, `restock_outbox` and the event's counter, many at once, under the event's
+//! lock.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -18,8 +19,9 @@ const KEY_MAX: usize = 64;
 /// A row to write: an order, and the status it starts with.
 pub(crate) type NewRow<'a> = (&'a QueuedOrder, OrderStatus);
 
-/// Inserts rows and counts the live ones in the event's `reserved`. Fails as sqlx does, so that the caller can tell a
-/// duplicate key from the rest; of a failed call some rows may be there until the caller rolls back.
+/// Inserts rows and counts the live ones in the event's `reserved`. Fails as sqlx does, so that the caller
+/// can tell a duplicate key from the rest; of a failed call some rows may be there until the caller rolls
+/// back.
 pub(crate) async fn insert_rows(
     tx: &mut MySqlConnection,
     locked: &LockedEvent,

@@ -52,7 +52,8 @@ impl Store {
         })
     }
 
-    /// A user's orders, newest first, at most `limit`, those before the cursor `before` (the last id of the page before).
+    /// A user's orders, newest first, at most `limit`, those before the cursor `before` (the last id of the
+    /// page before).
     pub async fn orders_of_user(
         &self,
         user: UserId,

@@ -1,5 +1,5 @@
-//! Which orders of a batch become PENDING and which are REJECTED: a pure decision, taken under the event's lock on what was
-//! read under it.
+//! Which orders of a batch become PENDING and which are REJECTED: a pure decision, taken under the event's
+//! lock on what was read under it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,8 +40,8 @@ impl Verdict {
     }
 }
 
-/// Decides each order in turn; the answer is as long as `orders` and in the same order. The same order twice is decided once
-/// and a replay the second time.
+/// Decides each order in turn; the answer is as long as `orders` and in the same order. The same order twice
+/// is decided once and a replay the second time.
 pub(crate) fn plan(orders: &[&QueuedOrder], standing: &Standing) -> Vec<Verdict> {
     let mut existing = standing.existing.clone();
     let mut live_users = standing.live_users.clone();
@@ -64,8 +64,8 @@ pub(crate) fn plan(orders: &[&QueuedOrder], standing: &Standing) -> Vec<Verdict>
     verdicts
 }
 
-/// Whether every order would be PENDING if none of them had a row and none of their users a live order: then one plain
-/// INSERT may be tried, and a duplicate key says that it was not so.
+/// Whether every order would be PENDING if none of them had a row and none of their users a live order: then
+/// one plain INSERT may be tried, and a duplicate key says that it was not so.
 pub(crate) fn plain(orders: &[&QueuedOrder], reserved: u32, total: u32) -> bool {
     let units: u64 = orders.iter().map(|order| u64::from(order.quantity)).sum();
     let mut users = HashSet::with_capacity(orders.len());

@@ -30,9 +30,9 @@ const MESSAGE_ID_MAX: usize = 128;
 const REASON_MAX: usize = 500;
 
 impl Store {
-    /// Gives a poison order a REJECTED row, a restock marker and a dead letter in one transaction, if the event is in
-    /// `epoch` (the epoch of its entry, or of its adoption as counted). An order that has a row is left alone. Returns the status
-    /// of its row. Errors: `NotFound`.
+    /// Gives a poison order a REJECTED row, a restock marker and a dead letter in one transaction, if the
+    /// event is in `epoch` (the epoch of its entry, or of its adoption as counted). An order that has a row
+    /// is left alone. Returns the status of its row. Errors: `NotFound`.
     pub async fn insert_poison(
         &self,
         event: EventId,
@@ -100,8 +100,8 @@ impl Letter<'_> {
     }
 }
 
-/// The order as its row can hold it: a key that is no key is dropped, figures are cut to their column's range. The whole of it
-/// is in the dead letter's payload.
+/// The order as its row can hold it: a key that is no key is dropped, figures are cut to their column's
+/// range. The whole of it is in the dead letter's payload.
 fn writable(order: &QueuedOrder) -> QueuedOrder {
     let column_max = i32::MAX.unsigned_abs();
     QueuedOrder {

@@ -52,8 +52,8 @@ pub struct Snapshot {
 }
 
 impl Store {
-    /// Starts an epoch above every one ever used: the largest of the database's + 1, `at_least` (Redis' + 1) and `now_ms`
-    /// (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`.
+    /// Starts an epoch above every one ever used: the largest of the database's + 1, `at_least` (Redis' + 1)
+    /// and `now_ms` (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`.
     pub async fn bump_epoch(&self, event: EventId, at_least: u64, now_ms: u64) -> Result<u64> {
         under_lock!(self, event, |tx, locked| {
             let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
@@ -63,8 +63,8 @@ impl Store {
         })
     }
 
-    /// In one transaction that demands `epoch` (V6): closes the event's open restock markers (V3), writes LOST rows for known
-    /// claims with neither row nor outbox entry, and reads every row. Errors: `NotFound`.
+    /// In one transaction that demands `epoch` (V6): closes the event's open restock markers (V3), writes
+    /// LOST rows for known claims with neither row nor outbox entry, and reads every row. Errors: `NotFound`.
     pub async fn rebuild_snapshot(
         &self,
         event: EventId,
@@ -95,7 +95,8 @@ impl Store {
     }
 }
 
-/// The stock of these orders will be counted as free by the snapshot itself; releasing them again would sell it twice.
+/// The stock of these orders will be counted as free by the snapshot itself; releasing them again would sell
+/// it twice.
 async fn close_markers(tx: &mut MySqlConnection, locked: &LockedEvent) -> Result<()> {
     let (event, now, epoch) = (locked.id(), locked.now_ms, locked.row.epoch);
     let text = format!(

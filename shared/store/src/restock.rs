@@ -26,7 +26,8 @@ pub struct Marker {
 }
 
 impl Store {
-    /// Open markers, at most `limit_per_event` of each event, so that an event whose ledger is down starves no other.
+    /// Open markers, at most `limit_per_event` of each event, so that an event whose ledger is down starves
+    /// no other.
     pub async fn open_markers(&self, limit_per_event: u32) -> Result<Vec<Marker>> {
         read!(self, |conn| {
             let text = "SELECT DISTINCT event_id FROM restock_outbox WHERE done_at_ms IS NULL";
@@ -47,8 +48,8 @@ impl Store {
         })
     }
 
-    /// Marks orders as released, if the event still is in the epoch the release ran in. Returns how many markers were open.
-    /// Errors: `NotFound`.
+    /// Marks orders as released, if the event still is in the epoch the release ran in. Returns how many
+    /// markers were open. Errors: `NotFound`.
     pub async fn markers_done(
         &self,
         event: EventId,

@@ -1,7 +1,7 @@
 //! Between SQL and the domain: literals that need no escaping, and columns read as domain values.
 //!
-//! Statements of varying length (rows, lists of ids) are sent as text, because a prepared one of every length would fill the
-//! statement cache. Only integers and hexadecimal bytes are ever written into them.
+//! Statements of varying length (rows, lists of ids) are sent as text, because a prepared one of every length
+//! would fill the statement cache. Only integers and hexadecimal bytes are ever written into them.
 
 use std::fmt::Write as _;
 

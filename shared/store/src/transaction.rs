@@ -1,6 +1,6 @@
-//! How statements run: one connection for a read, a retried transaction for a write, and the protocol's transactions under
-//! their event's lock. Whatever ends otherwise than by an answer closes its connection, so that no half-done transaction
-//! ever returns to the pool.
+//! How statements run: one connection for a read, a retried transaction for a write, and the protocol's
+//! transactions under their event's lock. Whatever ends otherwise than by an answer closes its connection, so
+//! that no half-done transaction ever returns to the pool.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -36,18 +36,20 @@ impl LockedEvent {
     }
 }
 
-/// Lifts the limit on one statement's time. Each server runs the comment that is meant for it; the time to wait for a table's
-/// definition stands first only because one of them must be no comment.
-pub(crate) const NO_STATEMENT_LIMIT: &str = "SET SESSION lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */";
+/// Lifts the limit on one statement's time. Each server runs the comment that is meant for it; the time to
+/// wait for a table's definition stands first only because one of them must be no comment.
+pub(crate) const NO_STATEMENT_LIMIT: &str = "SET SESSION lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */ \
+    /*!80000 , max_execution_time = 0 */";
 
 /// What the body of a locked transaction goes back to when its fast way fails: the moment after the lock.
 pub(crate) const BACK_TO_LOCK: &str = "ROLLBACK TO SAVEPOINT locked";
 
-// The three ways to run a body are macros, because a function that takes an async closure gives a future that cannot be spawned
-// (rust-lang/rust#110338: "implementation of `Send` is not general enough"). `return` and `?` in a body end the body.
+// The three ways to run a body are macros, because a function that takes an async closure gives a future that
+// cannot be spawned (rust-lang/rust#110338: "implementation of `Send` is not general enough"). `return` and
+// `?` in a body end the body.
 
-/// `read!(store, |conn| { … })`: single statements on one connection, outside any transaction. `whole_event` before the store
-/// gives a body that visits every row of an event its time.
+/// `read!(store, |conn| { … })`: single statements on one connection, outside any transaction. `whole_event`
+/// before the store gives a body that visits every row of an event its time.
 macro_rules! read {
     (@run $session:expr, $limit:expr, |$conn:ident| $body:block) => {{
         let mut session = $session.await?;
@@ -91,8 +93,8 @@ macro_rules! transact {
     }};
 }
 
-/// `under_lock!(store, event, |tx, locked| { … })`: a transaction that holds the lock of the event's row. Errors beside the
-/// body's: `NotFound` (no such event). `whole_event` as for `read!`.
+/// `under_lock!(store, event, |tx, locked| { … })`: a transaction that holds the lock of the event's row.
+/// Errors beside the body's: `NotFound` (no such event). `whole_event` as for `read!`.
 macro_rules! under_lock {
     (@run $session:expr, $limit:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {{
         let mut attempts = $crate::transaction::Attempts::begin($limit);
@@ -187,7 +189,8 @@ impl Attempts {
         Self { made: 0, last_start: Instant::now() + patience }
     }
 
-    /// What to return to the caller; `None` to run again, after a random pause, so that two that met do not meet again.
+    /// What to return to the caller; `None` to run again, after a random pause, so that two that met do not
+    /// meet again.
     pub async fn judge<T>(&mut self, result: Result<T>) -> Option<Result<T>> {
         self.made += 1;
         match result {
@@ -202,8 +205,8 @@ impl Attempts {
     }
 }
 
-/// A connection that goes back to the pool only by [`Session::release_after`]; dropped otherwise, it is closed and
-/// the server rolls back what it had begun.
+/// A connection that goes back to the pool only by [`Session::release_after`]; dropped otherwise, it is
+/// closed and the server rolls back what it had begun.
 pub(crate) struct Session {
     connection: Option<PoolConnection<MySql>>,
     for_the_pool: bool,

@@ -72,8 +72,9 @@ impl Store {
         })
     }
 
-    /// Creates `count` ordinary users `<prefix>-<number>@load.invalid` who share one password hash, for demos and load
-    /// tests, in batches: after an error some may be there. Errors: `Conflict(Email)` when the prefix was used before.
+    /// Creates `count` ordinary users `<prefix>-<number>@load.invalid` who share one password hash, for demos
+    /// and load tests, in batches: after an error some may be there. Errors: `Conflict(Email)` when the
+    /// prefix was used before.
     pub async fn bulk_insert_users(
         &self,
         prefix: &str,

@@ -98,7 +98,8 @@ pub async fn a_batch_longer_than_a_statement(store: &Store) {
 pub async fn a_large_batch_with_one_conflict(store: &Store) {
     let sale = Sale::of(store, 2000).await;
     sale.insert(&[order(1100)]).await;
-    // The conflict is met in the third statement: what the first two wrote must be taken back and decided again.
+    // The conflict is met in the third statement: what the first two wrote must be taken back and decided
+    // again.
     let orders: Vec<QueuedOrder> = (1..=1201).map(order).collect();
     let statuses = sale.statuses(&orders).await;
     let rejected: Vec<usize> = (0..1201).filter(|at| statuses[*at] != Pending).collect();

@@ -1,6 +1,6 @@
-//! The store against a real server. What every implementation must do is a function over a [`Store`] in `inserts`, `late`,
-//! `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its own. What only MySQL and
-//! MariaDB have (migrations, sessions, lock conflicts) is in `server`.
+//! The store against a real server. What every implementation must do is a function over a [`Store`] in
+//! `inserts`, `late`, `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its
+//! own. What only MySQL and MariaDB have (migrations, sessions, lock conflicts) is in `server`.
 
 mod catalogue;
 mod crowd;

@@ -75,7 +75,8 @@ async fn a_call_dropped_half_way_leaves_no_transaction_behind() {
         let entry = sale.entry(1, &[order(i64::from(user))]);
         let short = Duration::from_micros(u64::from(user) * 150);
         let _ = tokio::time::timeout(short, store.insert_entries(sale.event, &[entry])).await;
-        // With one connection, a transaction left open would still hold the event's lock or show unfinished rows.
+        // With one connection, a transaction left open would still hold the event's lock or show unfinished
+        // rows.
         sale.live_and_markers().await;
         store.rows_missing(sale.event, &[]).await.expect("the lock is free");
     }
@@ -96,7 +97,7 @@ async fn a_server_that_is_not_there_is_unavailable_and_a_url_that_is_none_is_not
 }
 
 #[tokio::test]
-async fn sessions_are_read_committed_strict_and_in_utc() {
+async fn sessions_are_strict_and_tell_the_time() {
     let store = fresh_store().await;
     let sale = Sale::of(&store, 1).await;
     let mut new = crate::sale::new_product("X", 1);
