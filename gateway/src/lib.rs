@@ -11,11 +11,15 @@
 //! window by a clock that follows Redis TIME to a few ms. Hot and control meet only in the bridge.
 
 pub mod bridge;
+pub mod control;
 pub mod envelope;
 pub mod follower;
 pub mod hot;
 pub mod local;
 pub mod redis;
 pub mod relay;
+pub mod run;
 pub mod shared;
 pub mod tokens;
+
+pub use run::run;

@@ -201,7 +201,11 @@ fn learn(core: &Rc<Core>, event: &EventLocal, result: &Result<Decided, Undecided
                 core.shared.relay_wake.notify_one();
             }
         }
-        Err(Undecided::Refused(_) | Undecided::Fenced) => core.shared.follower_wake.notify_one(),
-        Err(_) => {}
+        Err(undecided) => {
+            event.sold_out.lapse();
+            if matches!(undecided, Undecided::Refused(_) | Undecided::Fenced) {
+                core.shared.follower_wake.notify_one();
+            }
+        }
     }
 }

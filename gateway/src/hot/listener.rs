@@ -14,7 +14,7 @@ use crate::shared::DrainPhase;
 /// How often a draining core looks whether it is done.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 77\r\n\
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\
 retry-after: 1\r\nconnection: close\r\n\r\n{\"code\":1091,\"reason\":\"overloaded\",\"message\":\"Too many connections; try again.\"}";
 
 /// Opens this core's own listener on the shared address.

@@ -34,6 +34,10 @@ pub fn quantity(headers: &HeaderMap, body: &[u8]) -> Result<u32, BadPress> {
     if let Some(plain) = plain_quantity(body) {
         return Ok(plain);
     }
+    // serde would take an array for a struct of optional fields.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_an_object());
+    }
     let press: Press = serde_json::from_slice(body).map_err(|error| read_error(&error))?;
     match press.quantity {
         None => Ok(1),
@@ -103,6 +107,10 @@ fn read_error(error: &serde_json::Error) -> BadPress {
         },
         _ => BadPress { reason: Reason::Malformed, detail: Some("The body is not JSON."), field: None },
     }
+}
+
+fn not_an_object() -> BadPress {
+    BadPress { reason: Reason::Malformed, detail: Some("The body must be a JSON object."), field: None }
 }
 
 fn field_error(field: &str, message: String) -> BadPress {

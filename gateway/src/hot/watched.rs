@@ -69,7 +69,7 @@ impl Progress {
         match result {
             Poll::Ready(_) => self.stuck_since_ms.set(None),
             Poll::Pending if self.stuck_since_ms.get().is_none() => {
-                self.stuck_since_ms.set(Some(self.now_ms.get()))
+                self.stuck_since_ms.set(Some(self.now_ms.get()));
             }
             Poll::Pending => {}
         }

@@ -95,6 +95,11 @@ impl SoldOutFlag {
         });
     }
 
+    /// The ledger could not be asked: nobody knows whether it is sold out, so the flag says nothing.
+    pub fn lapse(&self) {
+        self.change(|word| (word.until != 0).then_some(Word { until: 0, probing: false, ..word }));
+    }
+
     fn change(&self, next: impl Fn(Word) -> Option<Word>) {
         // Fails only when `next` sees nothing to change, which is no failure.
         let _ =
@@ -136,6 +141,16 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(flag.ask(1900), Sale::Selling, "900 ms after the last reply it says nothing any more");
         }
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_asked_is_not_sold_out() {
+        let flag = SoldOutFlag::new(500);
+        flag.set(4, 1000);
+        flag.lapse();
+        assert_eq!(flag.ask(1001), Sale::Selling);
+        flag.set(3, 1002);
+        assert_eq!(flag.ask(1003), Sale::Selling, "the version known is still known");
     }
 
     #[test]

@@ -255,7 +255,7 @@ mod tests {
             Reply::Number(n) => out.extend(format!(":{n}\r\n").into_bytes()),
             Reply::Nil => out.extend(b"$-1\r\n"),
             Reply::Bulk(bytes) => {
-                out.extend([format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
+                out.extend([format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat());
             }
             Reply::Array(items) => {
                 out.extend(format!("*{}\r\n", items.len()).into_bytes());

@@ -97,6 +97,11 @@ impl Counters {
         Self { blocks: std::iter::repeat_with(block).take(cores).collect() }
     }
 
+    /// How many writers there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Adds `n` in a core's own block.
     ///
     /// # Panics

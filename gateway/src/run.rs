@@ -1,0 +1,244 @@
+//! The gateway process, wired: what it needs, what it starts, how it stops.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use spike_config::{Config, allowed_cpus};
+use spike_domain::{EventId, clock};
+use spike_stock::Ledger;
+use spike_store::{DatabaseSettings, Store};
+use spike_telemetry::ops::{self, Check, Ops};
+use spike_telemetry::{Counter, Counters};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::bridge::{Exit, bridge};
+use crate::control::{self, Control};
+use crate::follower::Follower;
+use crate::hot::{self, listener};
+use crate::local::{EventTable, SaleClock};
+use crate::relay::{self, RelayDeps};
+use crate::shared::{Drain, DrainPhase, Limits, Seats, Shared};
+use crate::tokens::Tokens;
+
+/// How long a gateway that is told to stop still accepts, so that balancers see it unready before it closes.
+const UNREADY: Duration = Duration::from_secs(1);
+
+/// Runs a gateway until `shutdown`, then drains it within its deadline. Call it on the sidecar's runtime.
+///
+/// # Errors
+/// When a port cannot be bound, a setting cannot be used, or a hot core ends on its own.
+pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let cpus = allowed_cpus();
+    let cores = config.hot.core_count(cpus.len());
+    let listeners = bind(&config, cores)?;
+    let ops_listener = tokio::net::TcpListener::bind(config.http.ops_listen)
+        .await
+        .with_context(|| format!("SPIKE_HTTP_OPS_LISTEN: cannot listen on {}", config.http.ops_listen))?;
+    tracing::info!(listen = %listeners[0].local_addr()?, ops = %ops_listener.local_addr()?, cores, "gateway listening");
+
+    let deps = Dependencies::new(&config)?;
+    let (entrance, exit) = bridge(config.sidecar.bridge_capacity);
+    let shared = Arc::new(Shared {
+        events: EventTable::default(),
+        clock: SaleClock::new(clock::now_ms()),
+        tokens: Arc::new(Tokens::new(&config.auth)),
+        limits: Limits::new(&config.limits),
+        counters: Counters::new(cores + 1),
+        bridge: entrance,
+        relay_wake: Arc::new(Notify::new()),
+        follower_wake: Arc::new(Notify::new()),
+        connections: Seats::new(config.http.connections_max),
+        drain: Drain::default(),
+        config: config.clone(),
+    });
+    let ready = Arc::new(AtomicBool::new(true));
+    let sidecar = Sidecar::start(&shared, &deps, exit, ops_listener, ready.clone());
+    let mut hot_cores = start_cores(&shared, listeners, &cpus)?;
+
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = hot_cores.recv() => ended,
+    };
+    if let Some((core, error)) = ended {
+        anyhow::bail!("hot core {core} ended while the gateway was serving: {error:?}");
+    }
+    drain(&shared, &ready, hot_cores, cores).await;
+    sidecar.stop().await;
+    Ok(())
+}
+
+/// One listener a core, all on the one address. Port 0 is bound once, then shared.
+fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListener>> {
+    let mut address = config.http.listen;
+    let mut listeners = Vec::with_capacity(cores);
+    for _ in 0..cores {
+        let listener = listener::bind(address, config.http.backlog)
+            .with_context(|| format!("SPIKE_HTTP_LISTEN: cannot listen on {address}"))?;
+        address = listener.local_addr()?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Clients of the servers. Made without connecting: a gateway starts while they are away and says so in `/readyz`.
+struct Dependencies {
+    redis: redis::Client,
+    ledger: Ledger<ConnectionManager>,
+    store: Store,
+}
+
+impl Dependencies {
+    fn new(config: &Config) -> anyhow::Result<Self> {
+        let redis = redis::Client::open(config.redis.url.expose()).context("SPIKE_REDIS_URL")?;
+        let times = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_millis(config.redis.connect_timeout_ms)))
+            .set_response_timeout(Some(Duration::from_millis(config.redis.command_timeout_ms)));
+        let ledger = Ledger::new(redis.get_connection_manager_lazy(times).context("SPIKE_REDIS_URL")?);
+        let database = &config.database;
+        let store = Store::connect_lazy(&DatabaseSettings {
+            url: database.url.expose().to_owned(),
+            connections_min: database.connections_min,
+            connections_max: database.connections_max,
+            acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
+            statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+        })
+        .context("SPIKE_DATABASE_URL")?;
+        Ok(Self { redis, ledger, store })
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let (ledger, store) = (self.ledger.clone(), self.store.clone());
+        vec![
+            Check::new("redis", true, move || {
+                let ledger = ledger.clone();
+                async move { ledger.ping().await.map_err(|error| error.to_string()) }
+            }),
+            Check::new("database", false, move || {
+                let store = store.clone();
+                async move { store.ping().await.map_err(|error| error.to_string()) }
+            }),
+        ]
+    }
+}
+
+/// Everything that runs on the tokio side.
+struct Sidecar {
+    relay: JoinHandle<()>,
+    others: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Sidecar {
+    fn start(
+        shared: &Arc<Shared>,
+        deps: &Dependencies,
+        exit: Exit,
+        ops_listener: tokio::net::TcpListener,
+        ready: Arc<AtomicBool>,
+    ) -> Self {
+        let config = &shared.config;
+        let (stop, stopping) = watch::channel(false);
+        let (active, events) = watch::channel(Arc::new(Vec::<EventId>::new()));
+        let (timed, counted, block) = (shared.clone(), shared.clone(), shared.counters.blocks() - 1);
+        let control =
+            Control::new(config.clone(), deps.store.clone(), deps.ledger.clone(), shared.tokens.clone())
+                .with_clock(move || timed.clock.read().unix_ms)
+                .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
+        let follower = Follower::new(shared.clone(), deps.ledger.clone(), deps.store.clone(), active);
+        let relay = relay::run(
+            RelayDeps {
+                ledger: deps.ledger.clone(),
+                store: Some(deps.store.clone()),
+                amqp: config.amqp.clone(),
+                relay: config.relay.clone(),
+                events,
+                wake: shared.relay_wake.clone(),
+                consumer: consumer_name(config),
+            },
+            told_to(stopping.clone()),
+        );
+        let metered = shared.clone();
+        let ops = Ops { ready, checks: deps.checks(), metrics: Arc::new(move || metered.counters.render()) };
+        let others = vec![
+            tokio::spawn(exit.serve(control::router(Arc::new(control)))),
+            tokio::spawn(follower.run(deps.redis.clone())),
+            tokio::spawn(async move {
+                if let Err(error) = ops::serve(ops_listener, ops, told_to(stopping)).await {
+                    tracing::error!(%error, "the ops server ended");
+                }
+            }),
+        ];
+        Self { relay: tokio::spawn(relay), others, stop }
+    }
+
+    /// Lets the relay finish its window; the others have nothing to finish.
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        if self.relay.await.is_err() {
+            tracing::error!("the relay panicked");
+        }
+        self.others.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The relay's name in the outboxes' group: the same after a restart on this host and port, so that it finds its own.
+fn consumer_name(config: &Config) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), config.http.listen.port())
+}
+
+async fn told_to(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which also says stop.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+type Ended = (usize, anyhow::Result<()>);
+
+fn start_cores(
+    shared: &Arc<Shared>,
+    listeners: Vec<std::net::TcpListener>,
+    cpus: &[usize],
+) -> anyhow::Result<tokio::sync::mpsc::Receiver<Ended>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let (shared, sender) = (shared.clone(), sender.clone());
+        let cpu = shared.config.hot.pin.then(|| cpus[number % cpus.len()]);
+        std::thread::Builder::new().name(format!("hot-{number}")).spawn(move || {
+            let result = hot::core::run(&shared, number, cpu, listener);
+            // Fails only when nobody listens any more, which is after the drain.
+            let _ = sender.blocking_send((number, result));
+        })?;
+    }
+    Ok(receiver)
+}
+
+/// Unready, closing, over: see [`DrainPhase`].
+async fn drain(
+    shared: &Shared,
+    ready: &AtomicBool,
+    mut hot_cores: tokio::sync::mpsc::Receiver<Ended>,
+    cores: usize,
+) {
+    let timeout = Duration::from_millis(shared.config.http.drain_timeout_ms);
+    tracing::info!(timeout_ms = shared.config.http.drain_timeout_ms, "draining");
+    ready.store(false, Ordering::Relaxed);
+    shared.drain.advance(DrainPhase::Unready);
+    tokio::time::sleep(UNREADY.min(timeout / 4)).await;
+    shared.drain.advance(DrainPhase::Closing);
+    let all = async {
+        for _ in 0..cores {
+            hot_cores.recv().await;
+        }
+    };
+    if tokio::time::timeout(timeout, all).await.is_err() {
+        shared.drain.advance(DrainPhase::Over);
+        tracing::warn!("the drain's deadline has passed; what is left is cut");
+    } else {
+        tracing::info!("drained");
+    }
+}

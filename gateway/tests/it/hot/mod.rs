@@ -1,0 +1,8 @@
+//! The hot cores over real sockets: one core, a private Redis, a small router behind the bridge.
+
+mod answers;
+mod bad_http;
+mod bridge;
+mod buy;
+mod core;
+mod raw;
