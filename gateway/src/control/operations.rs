@@ -109,7 +109,7 @@ async fn wait_for_worker(control: &Control, event: EventId, wanted: EventState) 
     if let Err(error) = control.ledger.hint(event).await {
         tracing::debug!(%event, %error, "hint not sent");
     }
-    let deadline = Instant::now() + WORKER_WAIT;
+    let deadline = Instant::now() + control.worker_wait;
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -1,0 +1,160 @@
+//! A control API to ask, and a worker's stand-in where a test wants one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use redis::aio::ConnectionManager;
+use serde_json::{Value, json};
+use spike_config::Config;
+use spike_devstack::{RedisServer, fixture};
+use spike_domain::clock::now_ms;
+use spike_domain::{EventId, OrderId, ProductId, Role, UserId};
+use spike_gateway::control::{Control, router};
+use spike_gateway::tokens::Tokens;
+use spike_stock::Ledger;
+use spike_store::{DatabaseSettings, NewUser, Store};
+use tower::ServiceExt;
+
+/// The API with its servers.
+pub struct Api {
+    pub store: Store,
+    pub ledger: Ledger<ConnectionManager>,
+    pub redis: RedisServer,
+    pub config: Arc<Config>,
+    tokens: Arc<Tokens>,
+    router: Router,
+}
+
+/// An answer that has been read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Api {
+    /// An API on an empty, migrated database and an empty Redis.
+    pub async fn start() -> Self {
+        let redis = fixture::redis();
+        let url = fixture::database();
+        let env = [("SPIKE_REDIS_URL", redis.url()), ("SPIKE_DATABASE_URL", url.clone())];
+        let config = Config::load(None, env.map(|(name, value)| (name.to_owned(), value))).unwrap();
+        let config = Arc::new(config);
+        let settings = DatabaseSettings {
+            url,
+            connections_min: 0,
+            connections_max: 4,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(10),
+        };
+        let store = Store::connect(&settings).await.unwrap();
+        store.migrate().await.unwrap();
+        let client = redis::Client::open(redis.url()).unwrap();
+        let ledger = Ledger::new(client.get_connection_manager().await.unwrap());
+        let tokens = Arc::new(Tokens::new(&config.auth));
+        let mut control = Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone());
+        control.worker_wait = Duration::from_secs(2);
+        Self { store, ledger, redis, config, tokens, router: router(Arc::new(control)) }
+    }
+
+    /// An account of that role, without a password anybody knows, and its token.
+    pub async fn account(&self, name: &str, role: Role) -> (UserId, String) {
+        let email = format!("{name}@shop.example");
+        let user = NewUser { email, name: name.to_owned(), password_hash: "none".into(), role };
+        let id = self.store.create_user(user).await.unwrap();
+        let row = self.store.user_by_id(id).await.unwrap().unwrap();
+        (id, self.tokens.mint(id, role, "session", row.token_version, now_ms() / 1000))
+    }
+
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.send(Self::request("GET", path, token).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        self.post_raw(path, token, "application/json", body.to_string().into_bytes()).await
+    }
+
+    pub async fn post_raw(&self, path: &str, token: Option<&str>, media_type: &str, body: Vec<u8>) -> Answer {
+        let request = Self::request("POST", path, token).header("content-type", media_type);
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// A request to come, below `/api/v1`.
+    pub fn request(method: &str, path: &str, token: Option<&str>) -> axum::http::request::Builder {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// Every answer to a request, whatever it is, is an envelope with the request's id.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let shown = format!("{} {}", request.method(), request.uri());
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let bytes = to_bytes(body, 1 << 20).await.unwrap();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("{shown}: {bytes:?}"));
+        assert_eq!(
+            body["request_id"].as_str(),
+            Some(head.headers["x-request-id"].to_str().unwrap()),
+            "{shown}"
+        );
+        assert_eq!(head.headers["content-length"], bytes.len().to_string().as_str(), "{shown}");
+        assert_eq!(
+            head.status == StatusCode::OK || head.status == StatusCode::CREATED,
+            body["code"] == 0,
+            "{shown} {body}"
+        );
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// A product of 100 units and an event of `total` of them, by way of the API.
+    pub async fn sale(&self, admin: &str, total: u32) -> (ProductId, EventId) {
+        let sku = format!("sku-{}", OrderId::new(now_ms()));
+        let price = json!({"minor": 1999, "currency": "EUR"});
+        let body = json!({"sku": sku, "name": "Lamp", "price": price, "stock": 100});
+        let product = self.post("/products", Some(admin), &body).await;
+        let product = ProductId(product.data()["id"].as_i64().unwrap());
+        let event = self.post("/admin/spike/events", Some(admin), &event_body(product, total)).await;
+        (product, EventId(event.data()["id"].as_i64().unwrap()))
+    }
+}
+
+/// An event that runs for hours around now.
+pub fn event_body(product: ProductId, total: u32) -> Value {
+    json!({
+        "product_id": product, "name": "Night sale", "price": {"minor": 999, "currency": "EUR"}, "total": total,
+        "per_user_limit": 2, "pay_timeout_s": 600,
+        "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2120-01-01T00:00:00+02:00",
+    })
+}
+
+impl Answer {
+    /// The data of an answer that must be a success.
+    pub fn data(&self) -> &Value {
+        assert!(self.status < 300, "{} {}", self.status, self.body);
+        &self.body["data"]
+    }
+
+    pub fn reason(&self) -> &str {
+        self.body["reason"].as_str().unwrap_or("")
+    }
+
+    /// The names in `errors`.
+    pub fn fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map_or(&[][..], Vec::as_slice);
+        errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
+    }
+
+    /// The body without what differs from request to request.
+    pub fn without_id(&self) -> Value {
+        let mut body = self.body.clone();
+        body.as_object_mut().unwrap().remove("request_id");
+        body
+    }
+}
