@@ -97,7 +97,10 @@ impl Dependencies {
         let redis = redis::Client::open(config.redis.url.expose()).context("SPIKE_REDIS_URL")?;
         let times = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_millis(config.redis.connect_timeout_ms)))
-            .set_response_timeout(Some(Duration::from_millis(config.redis.command_timeout_ms)));
+            .set_response_timeout(Some(Duration::from_millis(config.redis.command_timeout_ms)))
+            // A command fails rather than waits for an absent Redis: its caller knows better what to do.
+            .set_max_delay(Duration::from_secs(1))
+            .set_number_of_retries(1);
         let ledger = Ledger::new(redis.get_connection_manager_lazy(times).context("SPIKE_REDIS_URL")?);
         let database = &config.database;
         let store = Store::connect_lazy(&DatabaseSettings {
