@@ -1,0 +1,5 @@
+//! The broker crate against a real RabbitMQ.
+
+mod faults;
+mod queue;
+mod traffic;
