@@ -66,7 +66,10 @@ async fn dispatch(
             Answer { close: true, ..Answer::refuse_with(Reason::Malformed, detail, &[], None, &asked) }
         }
         Route::Buy(event) => buy::buy(core, connection, event, request, &asked).await,
-        Route::Page(event) => page(core, event, request.headers(), &asked),
+        Route::Page(event) => match page(core, event, request.headers()) {
+            Some(answer) => answer,
+            None => return cross(core, connection, request, asked).await,
+        },
         Route::Mine(event) => {
             working(connection, status::mine(core, connection, event, request.headers(), &asked)).await
         }
@@ -122,18 +125,18 @@ fn one_host(request: &Request<Incoming>) -> bool {
     hosts == 1 || (hosts == 0 && request.version() == Version::HTTP_10)
 }
 
-fn page(core: &Rc<Core>, event: EventId, headers: &HeaderMap, asked: &Asked) -> Answer {
-    let Some(batch) = core.event(event) else { return Answer::refuse(Reason::NotFound, asked) };
-    let page = batch.event().page.load_full();
+/// `None` for an event the table does not hold: unknown, or closed long ago and known to the database only.
+fn page(core: &Rc<Core>, event: EventId, headers: &HeaderMap) -> Option<Answer> {
+    let page = core.event(event)?.event().page.load_full();
     let matches = headers.get(IF_NONE_MATCH).is_some_and(|tags| {
         tags.as_bytes() == b"*" || memchr::memmem::find(tags.as_bytes(), page.etag.as_bytes()).is_some()
     });
     let etag = Some(page.etag.clone());
-    if matches {
+    Some(if matches {
         Answer { status: StatusCode::NOT_MODIFIED, etag, ..Answer::default() }
     } else {
         Answer { etag, ..Answer::ok(page.body.clone()) }
-    }
+    })
 }
 
 /// Hands a request over to the control API.

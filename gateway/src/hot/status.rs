@@ -47,6 +47,7 @@ pub async fn order(
     headers: &HeaderMap,
     asked: &Asked,
 ) -> Option<Answer> {
+    core.event(event)?; // closed long ago: only the database knows
     let (view, user) = match admit(core, connection, event, headers, asked) {
         Ok(admitted) => admitted,
         Err(answer) => return Some(answer),

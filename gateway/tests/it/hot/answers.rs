@@ -22,7 +22,11 @@ fn the_event_is_served_from_prebuilt_bytes_with_its_tag() {
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
     assert_eq!(unchanged.header("etag"), Some(tag.as_str()));
     assert_eq!(get(&core, PAGE, "If-None-Match: \"x\"\r\n").status, 200);
-    assert_eq!(get(&core, "/api/v1/spike/events/8", "").reason(), "not-found");
+    assert_eq!(
+        get(&core, "/api/v1/spike/events/8", "").status,
+        418,
+        "an event not in the table is asked of the database"
+    );
 }
 
 #[test]
@@ -35,7 +39,7 @@ fn hot_answers_carry_request_id_and_origin_like_cold_ones() {
     let made = get(&core, PAGE, "Origin: https://evil.example\r\n");
     assert_eq!(made.header("x-request-id").map(str::len), Some(16));
     assert_eq!(made.header("access-control-allow-origin"), None);
-    let problem = get(&core, "/api/v1/spike/events/8", "Accept: application/problem+json\r\n");
+    let problem = get(&core, "/api/v1/spike/events/8/orders/mine", "Accept: application/problem+json\r\n");
     assert_eq!(problem.header("content-type"), Some("application/problem+json"));
     assert_eq!(problem.json()["type"], "/errors/not-found");
 }
