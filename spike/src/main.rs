@@ -1,2 +1,65 @@
-//! The one binary.
-fn main() {}
+//! The one binary: every process of Spike is a role of it, named by its first word.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod admin;
+mod demo;
+mod gateway;
+mod health;
+mod migrate;
+mod outcome;
+mod settings;
+mod shutdown;
+mod worker;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Flash sales that neither oversell nor forget.
+///
+/// Settings come from embedded defaults, then a file, then SPIKE_* variables; configs/default.toml lists them all. A bad
+/// one is told before any port is bound, and the exit code is 2.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// A TOML file with the settings that differ from the defaults (or SPIKE_CONFIG).
+    #[arg(long, value_name = "PATH", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Answer buyers and the control API, and carry accepted orders to the broker.
+    Gateway,
+    /// Write accepted orders into the database and keep every ledger right.
+    Worker,
+    /// Bring the database to the newest schema, or back.
+    Migrate(migrate::Args),
+    /// Run a whole sale with real processes over real sockets, and audit it.
+    Demo(demo::Args),
+    /// What only an operator may do.
+    Admin(admin::Args),
+    /// Ask an operations port whether all is well; exit code 1 if not.
+    Health(health::Args),
+}
+
+fn main() -> ExitCode {
+    let Cli { config, role } = Cli::parse();
+    outcome::exit_code(run(role, config.as_deref()))
+}
+
+fn run(role: Role, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    match role {
+        Role::Gateway => gateway::run(config),
+        Role::Worker => worker::run(config),
+        Role::Migrate(args) => migrate::run(config, &args),
+        Role::Demo(args) => demo::run(config, &args),
+        Role::Admin(args) => admin::run(config, args),
+        Role::Health(args) => health::run(config, &args),
+    }
+}

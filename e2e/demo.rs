@@ -1,0 +1,49 @@
+//! The demo a stranger runs first: a whole sale, sold out, drained and audited.
+
+use serde_json::Value;
+use spike_devstack::fixture;
+
+use crate::process::run;
+use crate::system::servers;
+
+#[test]
+fn a_whole_sale_sells_out_and_its_audit_is_clean() {
+    let redis = fixture::redis();
+    let env = servers(&redis, &fixture::vhost(), &fixture::database());
+    let dir = fixture::folder("demo");
+    let words = ["demo", "--servers", "--requests", "3000", "--users", "1500", "--stock", "300", "--json"];
+    let output = run(&words, &env, &dir);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+
+    let summary: Value = serde_json::from_str(stdout.lines().last().expect("a last line")).expect("JSON");
+    let number = |field: &str| summary[field].as_f64().unwrap_or_else(|| panic!("{field}: {summary}"));
+    for (field, want) in [
+        ("requests", 3000.0),
+        ("accepted", 300.0),
+        // One in a hundred presses before the opening.
+        ("rejected", 30.0),
+        ("errors", 0.0),
+        ("oversold", 0.0),
+        ("doubled", 0.0),
+        ("lost", 0.0),
+    ] {
+        assert!((number(field) - want).abs() < 0.5, "{field} is not {want}: {summary}");
+    }
+    let kinds = ["accepted", "sold_out", "duplicates", "rejected", "errors"].map(number);
+    assert!((kinds.iter().sum::<f64>() - 3000.0).abs() < 0.5, "every press has one answer: {summary}");
+    assert!(number("p50_ms") > 0.0 && number("p50_ms") <= number("p95_ms"), "{summary}");
+    assert!(number("p95_ms") <= number("p99_ms") && number("requests_per_s") > 0.0, "{summary}");
+    assert!(number("drain_s") < 10.0, "{summary}");
+    let audit: Vec<i64> =
+        ["S", "R", "L", "F", "K"].map(|letter| summary["audit"][letter].as_i64().unwrap()).into();
+    assert_eq!(audit, [300, 0, 300, 0, 0]);
+    assert_eq!(summary.as_object().map(serde_json::Map::len), Some(15), "no field more: {summary}");
+
+    // What the demo tells a person to run says the same.
+    let event = stdout.split("spike:{").nth(1).and_then(|rest| rest.split('}').next()).expect("the commands");
+    assert_eq!(redis.command(&["GET", &format!("spike:{{{event}}}:stock")]).unwrap(), "0");
+    assert_eq!(redis.command(&["XLEN", &format!("spike:{{{event}}}:outbox")]).unwrap(), "0");
+    let left: Vec<_> = std::fs::read_dir(dir.join(".spike")).map(Iterator::collect).unwrap_or_default();
+    assert!(left.is_empty(), "the logs of a clean sale are removed: {left:?}");
+}

@@ -1,0 +1,20 @@
+//! The whole system as it is shipped: real processes, real servers, real sockets, and the faults of production.
+//!
+//! [`system`] starts a gateway and a worker of the binary under test on servers nobody else touches; [`books`] holds what
+//! buyers were told against Redis and the database when everything has come to rest.
+
+mod accounts;
+mod answers;
+mod bad_configuration;
+mod bodies;
+mod books;
+mod broker_down;
+mod commands;
+mod demo;
+mod drain;
+mod http;
+mod killed;
+mod poll;
+mod process;
+mod redis_down;
+mod system;

@@ -1,0 +1,102 @@
+//! A process of the binary under test.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use crate::http;
+use crate::poll::until;
+
+/// The variables of a process; it sees no other `SPIKE_*`.
+pub type Env = BTreeMap<String, String>;
+
+/// `spike <words>` with these variables, in `dir`.
+pub fn command(words: &[&str], env: &Env, dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spike"));
+    command.args(words).current_dir(dir).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPIKE_")) {
+        command.env_remove(name);
+    }
+    command.envs(env);
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(words: &[&str], env: &Env, dir: &Path) -> Output {
+    command(words, env, dir).output().expect("the binary starts")
+}
+
+/// A gateway or a worker; killed when dropped.
+pub struct Process {
+    role: &'static str,
+    env: Env,
+    dir: PathBuf,
+    ops: SocketAddr,
+    child: Child,
+}
+
+impl Process {
+    /// Starts it and waits until it is ready. Its log is `<dir>/<role>.log`.
+    pub fn start(role: &'static str, env: &Env, dir: &Path, ops: SocketAddr) -> Self {
+        let child = spawn(role, env, dir);
+        let mut process = Self { role, env: env.clone(), dir: dir.to_owned(), ops, child };
+        process.wait_ready();
+        process
+    }
+
+    /// SIGKILL, as a machine that loses power.
+    pub fn kill9(&mut self) {
+        self.child.kill().expect("it runs or is gone");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Starts it again and waits until it is ready.
+    pub fn restart(&mut self) {
+        self.kill9();
+        self.child = spawn(self.role, &self.env, &self.dir);
+        self.wait_ready();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("pids fit");
+        // SAFETY: plain numbers; the child is waited for in this struct only, so its pid is its own.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "signal {signal} to the {}", self.role);
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        until(&format!("the {} ends", self.role), || self.child.try_wait().expect("it can be waited for"))
+    }
+
+    fn wait_ready(&mut self) {
+        until(&format!("the {} is ready; its log is in {}", self.role, self.dir.display()), || {
+            let ended = self.child.try_wait().expect("it can be waited for");
+            assert!(ended.is_none(), "the {} ended: {}", self.role, self.log());
+            http::try_call(self.ops, "GET", "/readyz", &[], None).filter(|answer| answer.status == 200)
+        });
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join(format!("{}.log", self.role))).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(role: &'static str, env: &Env, dir: &Path) -> Child {
+    let path = dir.join(format!("{role}.log"));
+    let log: File =
+        OpenOptions::new().create(true).append(true).open(path).expect("a log in the test's folder");
+    let mut command = command(&[role], env, dir);
+    command.stdout(Stdio::null()).stderr(log);
+    spike_devstack::spawn_bound(command).expect("the binary starts")
+}

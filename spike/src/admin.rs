@@ -1,0 +1,112 @@
+//! `spike admin`: the first administrator of an installation, whom no API can create.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use spike_store::{Conflict, NewUser, StoreError};
+use tokio::runtime::Builder;
+
+use crate::outcome::Misuse;
+use crate::settings;
+
+/// Characters of a password, as the control API wants them.
+const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+
+/// What to do.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Create an account; its id is the only line of standard output.
+    CreateUser(NewAccount),
+}
+
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("secret").required(true))]
+struct NewAccount {
+    /// With which it logs in; compared in lower case.
+    #[arg(long)]
+    email: String,
+    /// What it may do.
+    #[arg(long, value_enum, default_value_t = Rights::User)]
+    role: Rights,
+    /// Shown to its owner; the part before the @ unless given.
+    #[arg(long)]
+    name: Option<String>,
+    /// 8 to 128 characters. Others on this machine can read it while the command runs: prefer --password-stdin.
+    #[arg(long, group = "secret")]
+    password: Option<String>,
+    /// Read the password from standard input; one line end after it does not count.
+    #[arg(long, group = "secret")]
+    password_stdin: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Rights {
+    User,
+    Admin,
+}
+
+impl From<Rights> for spike_domain::Role {
+    fn from(rights: Rights) -> Self {
+        match rights {
+            Rights::User => Self::User,
+            Rights::Admin => Self::Admin,
+        }
+    }
+}
+
+/// Does it.
+pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::CreateUser(account) => create_user(file, account),
+    }
+}
+
+fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitCode> {
+    let config = settings::load(file)?;
+    let email = account.email.trim().to_owned();
+    let Some((local, _)) =
+        email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())
+    else {
+        return Err(Misuse(format!("--email is {email:?}; allowed: an e-mail address")).into());
+    };
+    let name = account.name.unwrap_or_else(|| local.to_owned());
+    let password = match account.password {
+        Some(password) => password,
+        None => read_password()?,
+    };
+    let chars = password.chars().count();
+    if !PASSWORD_CHARS.contains(&chars) {
+        return Err(Misuse(format!("the password has {chars} characters; allowed: 8 to 128")).into());
+    }
+    let password_hash = spike_gateway::control::hash_now(&config.auth, &password)?;
+    let user = NewUser { email: email.clone(), name, password_hash, role: account.role.into() };
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let store = settings::store(&config.database).await?;
+        let created = store.create_user(user).await;
+        store.close().await;
+        match created {
+            Ok(id) => println!("{id}"),
+            Err(StoreError::Conflict { what: Conflict::Email }) => {
+                anyhow::bail!("an account of {email} exists already")
+            }
+            Err(error) => return Err(error).context("the account was not created"),
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn read_password() -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("standard input")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}

@@ -1,0 +1,115 @@
+//! What an operator does before a sale, over the same API as everybody.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use loadtest::http::Json;
+use serde_json::{Value, json};
+use spike_config::AuthConfig;
+use spike_domain::clock::{now_ms, rfc3339};
+use spike_domain::{EventId, Role};
+use spike_store::{NewUser, Store};
+use tokio::time::{Instant, sleep};
+
+/// From the event's creation to its opening: warm-up, open connections, early presses.
+const LEAD_MS: u64 = 4_000;
+/// The sale's length, and the time to pay: nothing ends by itself while the demo runs.
+const HOUR_MS: u64 = 3_600_000;
+/// The longest call: a warm-up waits for the worker.
+pub const CALL: Duration = Duration::from_secs(20);
+
+/// What is sold.
+#[derive(Clone, Copy)]
+pub struct OnSale {
+    /// Units.
+    pub units: u32,
+    /// Units one buyer may hold.
+    pub quantity: u32,
+}
+
+/// An event that will open.
+pub struct Opening {
+    /// The event.
+    pub event: EventId,
+    /// When, Unix milliseconds.
+    pub start_at_ms: u64,
+}
+
+/// Creates an administrator in the database, as `spike admin create-user` does, and logs it in; its token.
+///
+/// # Errors
+/// When the database or the gateway refuses.
+pub async fn admin(store: &Store, auth: &AuthConfig, base: &str) -> anyhow::Result<String> {
+    let email = format!("admin-{}-{}@demo.invalid", std::process::id(), now_ms());
+    let password = password();
+    let user = NewUser {
+        email: email.clone(),
+        name: "Demo".to_owned(),
+        password_hash: spike_gateway::control::hash_now(auth, &password)?,
+        role: Role::Admin,
+    };
+    store.create_user(user).await?;
+    let mut api = Json::new(base, CALL).await?;
+    let session =
+        api.post("/auth/login", None, &json!({ "email": email, "password": password })).await?.data()?;
+    text(&session, "access_token")
+}
+
+/// Puts a new product on sale and warms the sale up, until the gateway announces it.
+///
+/// # Errors
+/// When the gateway refuses, or does not announce the event in time.
+pub async fn open(base: &str, admin: &str, on_sale: OnSale) -> anyhow::Result<Opening> {
+    let mut api = Json::new(base, CALL).await?;
+    let price = json!({ "minor": 4_999, "currency": "EUR" });
+    let product = json!({
+        "sku": format!("DEMO-{}-{}", std::process::id(), now_ms()),
+        "name": "A thing everybody wants",
+        "price": price,
+        "stock": on_sale.units,
+    });
+    let product = api.post("/products", Some(admin), &product).await?.data()?;
+    let start_at_ms = now_ms() + LEAD_MS;
+    let event = json!({
+        "product_id": number(&product, "id")?,
+        "name": "Demo sale",
+        "price": price,
+        "total": on_sale.units,
+        "per_user_limit": on_sale.quantity,
+        "pay_timeout_s": HOUR_MS / 1000,
+        "starts_at": rfc3339(start_at_ms),
+        "ends_at": rfc3339(start_at_ms + HOUR_MS),
+    });
+    let event = api.post("/admin/spike/events", Some(admin), &event).await?.data()?;
+    let event = EventId(number(&event, "id")?);
+    api.post(&format!("/admin/spike/events/{event}/warmup"), Some(admin), &json!({})).await?.data()?;
+    announced(&mut api, event).await?;
+    Ok(Opening { event, start_at_ms })
+}
+
+/// A password nobody knows.
+pub fn password() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(20).collect()
+}
+
+/// A text field of an answer.
+pub fn text(value: &Value, name: &str) -> anyhow::Result<String> {
+    value[name].as_str().map(str::to_owned).with_context(|| format!("an answer without {name}: {value}"))
+}
+
+/// An integer field of an answer.
+pub fn number(value: &Value, name: &str) -> anyhow::Result<i64> {
+    value[name].as_i64().with_context(|| format!("an answer without {name}: {value}"))
+}
+
+/// Waits until the hot cores know the event, which they learn a moment after the database.
+async fn announced(api: &mut Json, event: EventId) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CALL;
+    while api.get(&format!("/spike/events/{event}"), None).await?.status != 200 {
+        if Instant::now() >= deadline {
+            bail!("the gateway does not announce event {event}");
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}

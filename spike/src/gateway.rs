@@ -1,0 +1,23 @@
+//! `spike gateway`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use crate::{settings, shutdown};
+
+/// Serves until a signal, then drains.
+pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = settings::load(file)?;
+    // Each connection is a file, and the usual soft limit is 1024 of them.
+    let files = loadtest::open_files::raise()?;
+    tracing::info!(files, "limit of open files");
+    let sidecar = Builder::new_multi_thread()
+        .worker_threads(config.sidecar.threads)
+        .thread_name("sidecar")
+        .enable_all()
+        .build()?;
+    sidecar.block_on(async { spike_gateway::run(config, shutdown::told()?).await })?;
+    Ok(ExitCode::SUCCESS)
+}
