@@ -10,6 +10,7 @@
 
 mod consume;
 mod expire;
+mod ops;
 pub mod rebuild;
 mod restock;
 mod settle_sweep;
@@ -17,6 +18,7 @@ mod stop;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,6 +30,7 @@ use spike_store::{DatabaseSettings, Store};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use ops::Health;
 pub use rebuild::{Rebuilder, Rebuilt};
 
 /// Longest rest between two attempts to reach the database at the start.
@@ -41,25 +44,30 @@ pub(crate) struct Jobs {
     ledger: Ledger<ConnectionManager>,
     /// Raised when restock markers were written.
     restock: Arc<Notify>,
+    health: Health,
 }
 
 /// Runs every job until `shutdown`, then lets them finish the work in hand within `worker.drain_timeout_ms`. A dependency
 /// that is away is waited for.
 ///
 /// # Errors
-/// Settings no client accepts, or a job that ended by itself, which is a bug.
+/// Settings no client accepts, an operations port that is taken, or a job that ended by itself, which is a bug.
 pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let redis = redis::Client::open(config.redis.url.expose()).context("redis.url")?;
     let ledger = Ledger::new(connection_manager(&redis, &config).context("redis.url")?);
+    let (stopper, stop) = stop::pair();
+    let health = Health::default();
+    ops::open(&config, &health, &ledger, stop.clone()).await?;
     tokio::pin!(shutdown);
     let store = tokio::select! {
         store = connect_store(&config) => store?,
         () = &mut shutdown => return Ok(()),
     };
     let rebuilder = Rebuilder::new(store.clone(), redis, &config.redis, config.outbox.inflight_max);
-    let jobs = Jobs { config, store, ledger, restock: Arc::new(Notify::new()) };
+    health.store.get_or_init(|| store.clone());
+    health.ready.store(true, Ordering::Relaxed);
+    let jobs = Jobs { config, store, ledger, restock: Arc::new(Notify::new()), health };
 
-    let (stopper, stop) = stop::pair();
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));
     running.spawn(settle_sweep::run(jobs.clone(), stop.clone()));
@@ -74,6 +82,7 @@ pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> any
             anyhow::bail!("a job of the worker ended by itself");
         }
     }
+    jobs.health.ready.store(false, Ordering::Relaxed);
     stopper.stop();
     drain(running, Duration::from_millis(jobs.config.worker.drain_timeout_ms)).await;
     jobs.store.close().await;

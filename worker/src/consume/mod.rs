@@ -7,6 +7,7 @@ mod batch;
 mod bisect;
 mod write;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -32,8 +33,11 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
             Ok(consumer) => {
                 backoff.reset();
                 tracing::info!(queue = topology::ORDERS, prefetch = amqp.prefetch, "consuming orders");
+                jobs.health.consuming.store(true, Ordering::Relaxed);
                 let mut consuming = Consuming { jobs: &jobs, writer: &writer, consumer };
-                match consuming.run(stop.clone()).await {
+                let ended = consuming.run(stop.clone()).await;
+                jobs.health.consuming.store(false, Ordering::Relaxed);
+                match ended {
                     Ok(()) => return consuming.consumer.close().await,
                     Err(error) => {
                         tracing::warn!(%error, "consuming interrupted; messages in hand come again");

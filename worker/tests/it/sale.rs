@@ -1,0 +1,228 @@
+//! A sale with its servers, a worker that runs in this process, and a relay reduced to its essence.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::ConnectionManager;
+use spike_broker::{Outgoing, Publisher, Timeouts};
+use spike_config::Config;
+use spike_devstack::{RabbitServer, RedisServer, fixture};
+use spike_domain::clock::now_ms;
+use spike_domain::{
+    Conservation, Currency, EntryId, EventId, EventState, Money, OrderId, OrdersMessage, OutboxEntry, UserId,
+    Window,
+};
+use spike_stock::reserve::{Buyer, Decision};
+use spike_stock::{Ledger, StockError};
+use spike_store::{DatabaseSettings, NewEvent, NewProduct, Store};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Patience of a test.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An event on servers of its own.
+pub struct Sale {
+    pub redis: RedisServer,
+    pub ledger: Ledger<ConnectionManager>,
+    pub store: Store,
+    pub event: EventId,
+    pub config: Arc<Config>,
+    pub amqp_url: String,
+    database_url: String,
+}
+
+/// A worker; dropping it kills it where it stands.
+pub struct RunningWorker {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Sale {
+    /// A sale of `total` units on the shared RabbitMQ; not warmed up yet.
+    pub async fn of(total: u32) -> Self {
+        let amqp_url = tokio::task::spawn_blocking(fixture::vhost).await.unwrap();
+        Self::with_broker(total, amqp_url).await
+    }
+
+    pub async fn with_broker(total: u32, amqp_url: String) -> Self {
+        let servers = || (fixture::redis(), fixture::database());
+        let (redis, database_url) = tokio::task::spawn_blocking(servers).await.unwrap();
+        let config = Config::load(
+            None,
+            [
+                ("SPIKE_REDIS_URL", redis.url()),
+                ("SPIKE_AMQP_URL", amqp_url.clone()),
+                ("SPIKE_DATABASE_URL", database_url.clone()),
+                ("SPIKE_WORKER_OPS_LISTEN", "127.0.0.1:0".into()),
+                ("SPIKE_WORKER_SWEEP_INTERVAL_MS", "100".into()),
+                ("SPIKE_WORKER_WATCH_INTERVAL_MS", "50".into()),
+                ("SPIKE_WORKER_DRAIN_TIMEOUT_MS", "10000".into()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        )
+        .unwrap();
+        let store = Store::connect(&settings(database_url.clone())).await.unwrap();
+        store.migrate().await.unwrap();
+        let client = redis::Client::open(redis.url()).unwrap();
+        let ledger = Ledger::new(client.get_connection_manager_lazy(Default::default()).unwrap());
+        let event = new_event(&store, total).await;
+        Self { redis, ledger, store, event, config: Arc::new(config), amqp_url, database_url }
+    }
+
+    /// Starts a worker on these servers.
+    pub fn worker(&self) -> RunningWorker {
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        RunningWorker { stop, task: tokio::spawn(spike_worker::run(Arc::clone(&self.config), shutdown)) }
+    }
+
+    /// Waits until the worker has brought the ledger to the state the event has in the database; returns its epoch.
+    pub async fn until_open(&self) -> u64 {
+        eventually("the ledger opens", async || {
+            let row = self.store.event(self.event).await.unwrap()?;
+            let meta = self.ledger.meta(self.event).await.ok()??;
+            let open = self.ledger.fence_open(self.event).await.ok()?;
+            (open && meta.epoch == row.epoch && Some(meta.state) == row.state.ledger()).then_some(meta.epoch)
+        })
+        .await
+    }
+
+    /// One press of each user for one unit; panics unless all are accepted. Returns the orders.
+    pub async fn buy(&self, epoch: u64, users: impl IntoIterator<Item = i64>) -> Vec<OrderId> {
+        let buyers: Vec<Buyer> =
+            users.into_iter().map(|user| buyer(user, Some(format!("{user:x}")))).collect();
+        let decided = self.ledger.reserve(self.event, epoch, now_ms(), &buyers).await.unwrap();
+        assert!(decided.decisions.iter().all(|decision| *decision == Decision::Accepted), "{decided:?}");
+        buyers.into_iter().map(|buyer| buyer.order).collect()
+    }
+
+    /// What a press meets now.
+    pub async fn press(&self, epoch: u64, user: i64) -> Result<Decision, StockError> {
+        let decided = self.ledger.reserve(self.event, epoch, now_ms(), &[buyer(user, None)]).await?;
+        Ok(decided.decisions[0])
+    }
+
+    /// Every entry of the outbox.
+    pub async fn outbox(&self) -> Vec<OutboxEntry> {
+        self.ledger.entries(self.event, None, 1000).await.unwrap().entries
+    }
+
+    /// Publishes entries, each as a message of its own.
+    pub async fn publish(&self, entries: &[OutboxEntry]) {
+        let timeouts = Timeouts { connect: PATIENCE, confirm: PATIENCE };
+        let mut publisher = Publisher::connect(&self.amqp_url, timeouts).await.unwrap();
+        let message = |entry: &OutboxEntry| Outgoing {
+            message_id: entry.id.to_string(),
+            body: OrdersMessage::new(self.event, vec![entry.clone()]).encode(),
+        };
+        publisher.publish_window(&entries.iter().map(message).collect::<Vec<_>>()).await.unwrap();
+        publisher.close().await;
+    }
+
+    /// Where every unit is now; `None` without a ledger.
+    pub async fn conservation(&self) -> Option<Conservation> {
+        let figures = self.store.conservation(self.event).await.unwrap();
+        let meta = self.ledger.meta(self.event).await.ok()??;
+        let units = |units: u64| i64::try_from(units).unwrap();
+        Some(Conservation {
+            S: units(figures.total),
+            R: units(meta.stock?),
+            L: units(figures.live().units),
+            F: units(meta.inflight?),
+            K: units(figures.open_markers.units),
+        })
+    }
+
+    /// Waits until nothing is under way and `live` units are sold, and checks that every unit is accounted for.
+    pub async fn until_at_rest_with(&self, live: i64) {
+        eventually("all is written and settled", async || {
+            let now = self.conservation().await?;
+            (now.at_rest() && now.L == live && now.holds()).then_some(())
+        })
+        .await;
+        assert!(self.store.audit_event(self.event).await.unwrap().holds());
+        assert!(self.outbox().await.is_empty());
+    }
+
+    /// SQL on this sale's database; `orders` is replaced by nothing, so name tables plainly.
+    pub fn sql(&self, statement: &str) -> String {
+        let (_, database) = self.database_url.rsplit_once('/').unwrap();
+        fixture::mariadb().query(&format!("USE `{database}`; {statement}")).unwrap()
+    }
+}
+
+impl RunningWorker {
+    /// SIGTERM's way: waits until the worker has drained.
+    pub async fn stop(self) {
+        drop(self.stop);
+        tokio::time::timeout(PATIENCE, self.task).await.expect("a drained worker").unwrap().unwrap();
+    }
+
+    /// kill -9's way: every job ends at its next await, and nothing is finished.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+}
+
+/// A RabbitMQ that this test may kill.
+pub async fn own_broker() -> RabbitServer {
+    let start = || RabbitServer::start(&fixture::folder("rabbit")).expect("a node of one's own");
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// Runs `probe` until it gives a value, within the test's patience.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+/// An entry of another epoch, as a message that was under way during a rebuild.
+pub fn entry_of(epoch: u64, entry: &OutboxEntry) -> OutboxEntry {
+    OutboxEntry { id: EntryId { epoch, ..entry.id }, orders: entry.orders.clone() }
+}
+
+pub fn buyer(user: i64, key: Option<String>) -> Buyer {
+    Buyer {
+        user: UserId(user),
+        order: OrderId::new(now_ms()),
+        quantity: 1,
+        key: key.map(String::into_boxed_str),
+    }
+}
+
+fn settings(url: String) -> DatabaseSettings {
+    DatabaseSettings {
+        url,
+        connections_min: 0,
+        connections_max: 4,
+        acquire_timeout: Duration::from_secs(20),
+        statement_timeout: Duration::from_secs(10),
+    }
+}
+
+async fn new_event(store: &Store, total: u32) -> EventId {
+    let price = Money { minor: 500, currency: Currency::parse("EUR").unwrap() };
+    let sku = OrderId::new(now_ms()).to_string();
+    let product = NewProduct { sku, name: "Lamp".into(), description: String::new(), price, stock: total };
+    let product_id = store.create_product(product).await.unwrap();
+    let now = now_ms();
+    let event = NewEvent {
+        product_id,
+        name: "Spring sale".into(),
+        price,
+        total,
+        per_user_limit: 3,
+        pay_timeout_s: 3600,
+        window: Window { starts_at_ms: now - 1000, ends_at_ms: now + 3_600_000 },
+    };
+    let event = store.create_event(event).await.unwrap();
+    store.set_event_state(event, EventState::Open).await.unwrap();
+    event
+}
