@@ -51,7 +51,9 @@ mod tests {
             assert!(backoff.next_wait() <= Duration::from_millis(limit_ms));
         }
         assert_eq!(backoff.failures(), 6);
-        (0..100).for_each(|_| drop(backoff.next_wait()));
+        for _ in 0..100 {
+            backoff.next_wait();
+        }
         assert_eq!(backoff.limit(), Duration::from_millis(1000));
         backoff.reset();
         assert_eq!(backoff.limit(), Duration::from_millis(100));
