@@ -89,6 +89,10 @@ impl Follower {
             self.wanted_at = Some(Instant::now());
         }
         self.publish();
+        // Once true it stays: what the database has told is kept while it is away.
+        if self.database_was_up && !self.shared.events.complete() {
+            self.shared.events.mark_complete();
+        }
     }
 
     async fn follow_definitions(&mut self) -> Result<(), spike_store::StoreError> {

@@ -114,8 +114,8 @@ impl Dependencies {
         Ok(Self { redis, ledger, store })
     }
 
-    fn checks(&self) -> Vec<Check> {
-        let (ledger, store) = (self.ledger.clone(), self.store.clone());
+    fn checks(&self, shared: &Arc<Shared>) -> Vec<Check> {
+        let (ledger, store, shared) = (self.ledger.clone(), self.store.clone(), shared.clone());
         vec![
             Check::new("redis", true, move || {
                 let ledger = ledger.clone();
@@ -124,6 +124,11 @@ impl Dependencies {
             Check::new("database", false, move || {
                 let store = store.clone();
                 async move { store.ping().await.map_err(|error| error.to_string()) }
+            }),
+            // A gateway that has just started would turn every buyer away.
+            Check::new("events", true, move || {
+                let known = shared.events.complete() || !shared.events.load().is_empty();
+                async move { if known { Ok(()) } else { Err("no event has been read yet".to_owned()) } }
             }),
         ]
     }
@@ -166,7 +171,8 @@ impl Sidecar {
             told_to(stopping.clone()),
         );
         let metered = shared.clone();
-        let ops = Ops { ready, checks: deps.checks(), metrics: Arc::new(move || metered.counters.render()) };
+        let ops =
+            Ops { ready, checks: deps.checks(shared), metrics: Arc::new(move || metered.counters.render()) };
         let others = vec![
             tokio::spawn(exit.serve(control::router(Arc::new(control)))),
             tokio::spawn(follower.run(deps.redis.clone())),

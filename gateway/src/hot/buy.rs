@@ -31,7 +31,7 @@ pub async fn buy(
     request: Request<Incoming>,
     asked: &Asked,
 ) -> Answer {
-    let Some(batch) = core.event(event) else { return Answer::refuse(Reason::NotFound, asked) };
+    let Some(batch) = core.event(event) else { return Answer::refuse(core.unknown_event(), asked) };
     let now = core.shared.clock.read();
     let view = batch.event();
     if let Some(answer) = refused_locally(core, &view, now, request.headers(), asked) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spike_config::Driver;
-use spike_domain::EventId;
+use spike_domain::{EventId, Reason};
 use spike_telemetry::Counter;
 
 use super::answer::RequestIds;
@@ -64,6 +64,11 @@ impl Core {
             self.adopt_events(generation);
         }
         self.batches.borrow().get(&event).cloned()
+    }
+
+    /// Why there is no [`Core::event`]: nobody announced it, or this gateway has not heard of it yet.
+    pub fn unknown_event(&self) -> Reason {
+        if self.shared.events.complete() { Reason::NotFound } else { Reason::Recovering }
     }
 
     /// Milliseconds since the process's start, as of the last tick: for deadlines, not for windows.

@@ -72,7 +72,7 @@ fn admit(
     headers: &HeaderMap,
     asked: &Asked,
 ) -> Result<(std::sync::Arc<EventLocal>, UserId), Answer> {
-    let batch = core.event(event).ok_or_else(|| Answer::refuse(Reason::NotFound, asked))?;
+    let batch = core.event(event).ok_or_else(|| Answer::refuse(core.unknown_event(), asked))?;
     let now = core.shared.clock.read();
     let early = |wait_ns| buy::too_early(core, wait_ns, asked);
     let address = buy::client_address(core, connection, headers);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use spike_domain::{EventDef, EventId, EventState, LedgerState};
@@ -105,6 +105,7 @@ pub type Events = HashMap<EventId, Arc<EventLocal>>;
 pub struct EventTable {
     events: ArcSwap<Events>,
     generation: AtomicU64,
+    complete: AtomicBool,
 }
 
 impl EventTable {
@@ -116,6 +117,17 @@ impl EventTable {
     /// The present map.
     pub fn load(&self) -> Arc<Events> {
         self.events.load_full()
+    }
+
+    /// Whether the database's events have been read once. Until then an event that is not in the map may exist all the
+    /// same: a gateway that has just started must not deny it.
+    pub fn complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    /// Says that the map holds every event there is.
+    pub fn mark_complete(&self) {
+        self.complete.store(true, Ordering::Release);
     }
 
     /// Replaces the map.

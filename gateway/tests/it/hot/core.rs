@@ -114,6 +114,7 @@ impl HotCore {
         });
         let event = EventLocal::new(def, state, view, 500, None);
         self.shared.events.replace(HashMap::from([(EVENT, Arc::new(event))]));
+        self.shared.events.mark_complete();
     }
 
     pub fn token(&self, user: i64) -> String {
