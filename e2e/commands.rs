@@ -30,7 +30,7 @@ fn the_demo_names_both_ways_to_its_servers() {
         &["SPIKE_AMQP_URL and SPIKE_DATABASE_URL not set"],
     );
     for words in
-        [["demo", "--early", "1.5"], ["demo", "--requests", "0"], ["demo", "--users", "-1"], ["sell", "", ""]]
+        [["demo", "--early", "1.5"], ["demo", "--requests", "0"], ["demo", "--users", "many"], ["sell", "", ""]]
     {
         check(&words, &[], &[words[1]]);
     }

@@ -35,7 +35,7 @@ pub fn find(env: &BTreeMap<String, String>) -> anyhow::Result<Servers> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("read {}", file.display())),
     };
-    choose(env, folder, text.as_deref()).map_err(|misuse| misuse.into())
+    choose(env, folder, text.as_deref()).map_err(anyhow::Error::from)
 }
 
 /// All three of the environment, or all three of the stack's file; never some of each, which would be two systems.
