@@ -94,7 +94,9 @@ struct Dependencies {
 
 impl Dependencies {
     fn new(config: &Config) -> anyhow::Result<Self> {
-        let redis = redis::Client::open(config.redis.url.expose()).context("SPIKE_REDIS_URL")?;
+        let redis =
+            redis::Client::open(config.redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())
+                .context("SPIKE_REDIS_URL")?;
         let times = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_millis(config.redis.connect_timeout_ms)))
             .set_response_timeout(Some(Duration::from_millis(config.redis.command_timeout_ms)))
@@ -104,7 +106,7 @@ impl Dependencies {
         let ledger = Ledger::new(redis.get_connection_manager_lazy(times).context("SPIKE_REDIS_URL")?);
         let database = &config.database;
         let store = Store::connect_lazy(&DatabaseSettings {
-            url: database.url.expose().to_owned(),
+            url: database.url.server().context("SPIKE_DATABASE_URL is empty")?.expose().to_owned(),
             connections_min: database.connections_min,
             connections_max: database.connections_max,
             acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),

@@ -32,7 +32,7 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Arc<Config>> {
 /// When it does not answer.
 pub async fn store(database: &DatabaseConfig) -> anyhow::Result<Store> {
     let settings = DatabaseSettings {
-        url: database.url.expose().to_owned(),
+        url: database.url.server().context("SPIKE_DATABASE_URL is empty")?.expose().to_owned(),
         connections_min: database.connections_min,
         connections_max: database.connections_max,
         acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),

@@ -53,7 +53,8 @@ pub(crate) struct Jobs {
 /// # Errors
 /// Settings no client accepts, an operations port that is taken, or a job that ended by itself, which is a bug.
 pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let redis = redis::Client::open(config.redis.url.expose()).context("redis.url")?;
+    let redis = redis::Client::open(config.redis.url.server().context("redis.url is empty")?.expose())
+        .context("redis.url")?;
     let ledger = Ledger::new(connection_manager(&redis, &config).context("redis.url")?);
     let (stopper, stop) = stop::pair();
     let health = Health::default();
@@ -107,7 +108,7 @@ async fn drain(mut running: JoinSet<()>, limit: Duration) {
 async fn connect_store(config: &Config) -> anyhow::Result<Store> {
     let database = &config.database;
     let settings = DatabaseSettings {
-        url: database.url.expose().to_owned(),
+        url: database.url.server().context("database.url is empty")?.expose().to_owned(),
         connections_min: database.connections_min,
         connections_max: database.connections_max,
         acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),

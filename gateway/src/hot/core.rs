@@ -157,7 +157,9 @@ async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListen
                 counting.count(Counter::RedisReconnects, 1);
             }
         };
-        linked.link.run(&redis.endpoint, timeout, on_up).await;
+        if let Some(endpoint) = &redis.endpoint {
+            linked.link.run(endpoint, timeout, on_up).await;
+        }
     });
     listener::accept_until_drained(&core, listener).await
 }

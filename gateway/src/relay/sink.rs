@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use spike_broker::{Backoff, Outgoing, Publisher, Timeouts};
 use spike_config::AmqpConfig;
 use spike_domain::OrdersMessage;
@@ -63,7 +64,10 @@ impl Sink {
         // Taken out, so that only a publisher whose windows were all confirmed is used again.
         let mut publisher = match self.publisher.take() {
             Some(publisher) => publisher,
-            None => Publisher::connect(self.amqp.url.expose(), self.timeouts()).await?,
+            None => {
+                let url = self.amqp.url.server().context("SPIKE_AMQP_URL is empty")?;
+                Publisher::connect(url.expose(), self.timeouts()).await?
+            }
         };
         publisher.publish_window(window).await?;
         self.publisher = Some(publisher);

@@ -1,17 +1,18 @@
-//! RabbitMQ, which carries accepted orders to the worker.
+//! RabbitMQ, which carries accepted orders to the worker, unless the queue inside the process does.
 
 use spike_domain::message::ORDERS_PER_MESSAGE_MAX;
 
+use crate::backend::Backend;
 use crate::reader::Reader;
-use crate::server_url::{ServerUrl, UrlForm};
+use crate::server_url::UrlForm;
 
 /// Section `[amqp]`.
 #[derive(Clone, Debug)]
 pub struct AmqpConfig {
-    /// Secret. The server, its credentials and its virtual host (%2f is the one named /).
+    /// Secret. The server, its credentials and its virtual host (%2f is the one named /); empty: the embedded queue.
     ///
-    /// `SPIKE_AMQP_URL`: `amqp://[user:password@]host[:port][/vhost]`
-    pub url: ServerUrl,
+    /// `SPIKE_AMQP_URL`: `amqp://[user:password@]host[:port][/vhost]`, or empty
+    pub url: Backend,
     /// Messages published before their confirms are awaited.
     ///
     /// `SPIKE_AMQP_CONFIRM_WINDOW`: 1 to 1024
@@ -42,7 +43,7 @@ impl AmqpConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("amqp");
         Self {
-            url: s.server_url("url", &AMQP),
+            url: s.backend("url", &AMQP),
             confirm_window: s.number("confirm_window", 1..=1024),
             message_orders_max: s.number("message_orders_max", 1..=ORDERS_PER_MESSAGE_MAX),
             message_linger_ms: s.number("message_linger_ms", 0..=1000),
@@ -55,7 +56,7 @@ impl AmqpConfig {
 
 const AMQP: UrlForm = UrlForm {
     scheme: "amqp",
-    allowed: "`amqp://[user:password@]host[:port][/vhost]`",
+    allowed: "`amqp://[user:password@]host[:port][/vhost]`, or empty",
     hint: |scheme| match scheme {
         "amqps" => {
             "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here"

@@ -1,7 +1,7 @@
 //! What no single setting can know: values that contradict each other, and secrets that are public.
 
 use crate::reader::{Reader, env_name};
-use crate::{Config, Profile, ServerUrl};
+use crate::{Backend, Config, Profile};
 
 /// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
@@ -53,8 +53,9 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
 pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let secret = &config.auth.secret;
     let public = reader.default_text("auth.secret");
-    let is_public = |url: &ServerUrl| {
-        url.password.as_ref().is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
+    let is_public = |part: &Backend| {
+        let password = part.server().and_then(|url| url.password.as_ref());
+        password.is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
     };
     let findings = [
         (

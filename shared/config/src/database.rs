@@ -1,15 +1,16 @@
-//! MySQL or MariaDB, which holds everything that must outlive a sale.
+//! MySQL or MariaDB, which holds everything that must outlive a sale, unless the embedded SQLite does.
 
+use crate::backend::Backend;
 use crate::reader::Reader;
-use crate::server_url::{ServerUrl, UrlForm};
+use crate::server_url::UrlForm;
 
 /// Section `[database]`.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// Secret. The server, its credentials and the database's name.
+    /// Secret. The server, its credentials and the database's name; empty: the embedded database.
     ///
-    /// `SPIKE_DATABASE_URL`: `mysql://user[:password]@host[:port]/database`
-    pub url: ServerUrl,
+    /// `SPIKE_DATABASE_URL`: `mysql://user[:password]@host[:port]/database`, or empty
+    pub url: Backend,
     /// Connections kept open, at most connections_max.
     ///
     /// `SPIKE_DATABASE_CONNECTIONS_MIN`: 0 to 1000
@@ -32,7 +33,7 @@ impl DatabaseConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("database");
         Self {
-            url: s.server_url("url", &MYSQL),
+            url: s.backend("url", &MYSQL),
             connections_min: s.number("connections_min", 0..=1000),
             connections_max: s.number("connections_max", 1..=1000),
             acquire_timeout_ms: s.number("acquire_timeout_ms", 10..=60_000),
@@ -43,7 +44,7 @@ impl DatabaseConfig {
 
 const MYSQL: UrlForm = UrlForm {
     scheme: "mysql",
-    allowed: "`mysql://user[:password]@host[:port]/database`",
+    allowed: "`mysql://user[:password]@host[:port]/database`, or empty",
     hint: |scheme| match scheme {
         "mariadb" => "MariaDB speaks the same protocol: write mysql://",
         _ => "",

@@ -23,6 +23,18 @@ pub enum ConfigError {
         /// The setting whose name looks most like it.
         nearest: Option<String>,
     },
+    /// A part that another process needs too would be inside this one.
+    #[error(
+        "{name} is empty, so {part} would be inside this process, where no other can reach it: `spike {role}` needs a server here (`spike serve` needs none: gateway and worker in one process)"
+    )]
+    NeedsServer {
+        /// The variable.
+        name: String,
+        /// What the process was to be.
+        role: &'static str,
+        /// What would be embedded.
+        part: &'static str,
+    },
     /// The file cannot be read, or is not TOML.
     #[error("{file}: {reason}")]
     File {
@@ -37,7 +49,7 @@ impl ConfigError {
     /// The variable, the `file:key` or the file that is at fault.
     pub fn name(&self) -> &str {
         match self {
-            Self::Bad { name, .. } | Self::Unknown { name, .. } => name,
+            Self::Bad { name, .. } | Self::Unknown { name, .. } | Self::NeedsServer { name, .. } => name,
             Self::File { file, .. } => file,
         }
     }

@@ -9,8 +9,10 @@ mod address_block;
 mod affinity;
 mod amqp;
 mod auth;
+mod backend;
 mod checks;
 mod choice;
+mod data;
 mod database;
 mod error;
 mod follower;
@@ -25,6 +27,7 @@ mod profile;
 mod reader;
 mod redis;
 mod relay;
+mod role;
 mod secret;
 mod server_url;
 mod sidecar;
@@ -36,6 +39,8 @@ pub use address_block::AddressBlock;
 pub use affinity::allowed_cpus;
 pub use amqp::AmqpConfig;
 pub use auth::AuthConfig;
+pub use backend::Backend;
+pub use data::DataConfig;
 pub use database::DatabaseConfig;
 pub use error::{ConfigError, ConfigErrors};
 pub use follower::FollowerConfig;
@@ -48,6 +53,7 @@ pub use profile::Profile;
 pub use reader::Setting;
 pub use redis::{RedisConfig, RedisEndpoint};
 pub use relay::RelayConfig;
+pub use role::Role;
 pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sidecar::SidecarConfig;
@@ -72,11 +78,13 @@ pub struct Config {
     pub sidecar: SidecarConfig,
     /// Token buckets.
     pub limits: LimitsConfig,
-    /// Redis.
+    /// The folder of the embedded parts.
+    pub data: DataConfig,
+    /// The ledger: Redis, or embedded.
     pub redis: RedisConfig,
-    /// RabbitMQ.
+    /// The queue: RabbitMQ, or embedded.
     pub amqp: AmqpConfig,
-    /// MySQL or MariaDB.
+    /// The database: MySQL or MariaDB, or embedded.
     pub database: DatabaseConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
@@ -157,6 +165,7 @@ impl Config {
             hot: HotConfig::read(reader),
             sidecar: SidecarConfig::read(reader),
             limits: LimitsConfig::read(reader),
+            data: DataConfig::read(reader),
             redis: RedisConfig::read(reader),
             amqp: AmqpConfig::read(reader),
             database: DatabaseConfig::read(reader),

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 
 use crate::STARS;
 use crate::address_block::AddressBlock;
+use crate::backend::Backend;
 use crate::choice::Choice;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::layers::{Layers, Raw};
@@ -154,9 +155,13 @@ impl Section<'_> {
         self.read(key, allowed, show_plain, |raw| raw.text().and_then(|text| text.parse().ok()).ok_or(""))
     }
 
-    pub(crate) fn server_url(&mut self, key: &str, form: &UrlForm) -> ServerUrl {
+    /// A server's URL, or empty for the embedded part.
+    pub(crate) fn backend(&mut self, key: &str, form: &UrlForm) -> Backend {
         self.read(key, form.allowed.to_owned(), show_url, |raw| {
             let text = raw.text().ok_or("")?;
+            if text.is_empty() {
+                return Ok(Backend::Embedded);
+            }
             let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
             let url = ServerUrl::parse(&text).ok_or_else(|| match (form.hint)(scheme) {
                 "" => "reserved characters in a user or a password must be percent-encoded",
@@ -165,7 +170,7 @@ impl Section<'_> {
             if url.scheme != form.scheme {
                 return Err((form.hint)(scheme));
             }
-            if (form.accepts)(&url) { Ok(url) } else { Err("") }
+            if (form.accepts)(&url) { Ok(Backend::Server(url)) } else { Err("") }
         })
     }
 

@@ -1,5 +1,6 @@
-//! Redis, which holds the stock, the claims and the outbox.
+//! Redis, which holds the stock, the claims and the outbox, unless the embedded ledger does.
 
+use crate::backend::Backend;
 use crate::reader::Reader;
 use crate::secret::Secret;
 use crate::server_url::{ServerUrl, UrlForm};
@@ -7,12 +8,12 @@ use crate::server_url::{ServerUrl, UrlForm};
 /// Section `[redis]`.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// Secret. The server, its credentials and its database number.
+    /// Secret. The server, its credentials and its database number; empty: the embedded ledger.
     ///
-    /// `SPIKE_REDIS_URL`: `redis://[[user]:password@]host[:port][/database]`
-    pub url: ServerUrl,
-    /// The parts of `url`, for the hot cores' own client.
-    pub endpoint: RedisEndpoint,
+    /// `SPIKE_REDIS_URL`: `redis://[[user]:password@]host[:port][/database]`, or empty
+    pub url: Backend,
+    /// The parts of `url`, for the hot cores' own client; `None` for the embedded ledger.
+    pub endpoint: Option<RedisEndpoint>,
     /// Longest wait for a connection, in milliseconds.
     ///
     /// `SPIKE_REDIS_CONNECT_TIMEOUT_MS`: 10 to 60000
@@ -42,8 +43,8 @@ pub struct RedisEndpoint {
 impl RedisConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("redis");
-        let url = s.server_url("url", &REDIS);
-        let endpoint = RedisEndpoint::of(&url).expect("the form accepted it");
+        let url = s.backend("url", &REDIS);
+        let endpoint = url.server().map(|url| RedisEndpoint::of(url).expect("the form accepted it"));
         Self {
             endpoint,
             url,
@@ -77,7 +78,7 @@ impl RedisEndpoint {
 
 const REDIS: UrlForm = UrlForm {
     scheme: "redis",
-    allowed: "`redis://[[user]:password@]host[:port][/database]`",
+    allowed: "`redis://[[user]:password@]host[:port][/database]`, or empty",
     hint: |scheme| match scheme {
         "rediss" => {
             "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here \

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::layers::{DEFAULTS, leaves};
-use crate::{Config, ConfigError, Driver, LogFormat, Profile};
+use crate::{Config, ConfigError, Driver, LogFormat, Profile, Role};
 
 const GOOD_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -53,7 +53,7 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_HOT_RESERVE_BATCH_MAX", "257", "1 to 256"),
         ("SPIKE_LIMITS_TABLE_SLOTS", "1000000", "a power of two"),
         ("SPIKE_LIMITS_USER_BURST", "0", "1 to 100000000"),
-        ("SPIKE_REDIS_URL", "localhost:6379", "`redis://[[user]:password@]host[:port][/database]`"),
+        ("SPIKE_REDIS_URL", "localhost:6379", "`redis://[[user]:password@]host[:port][/database]`, or empty"),
         ("SPIKE_REDIS_URL", "redis://localhost/spike", "redis://localhost/spike;"),
         ("SPIKE_REDIS_URL", "redis://localhost:0", "redis://***;"),
         ("SPIKE_REDIS_URL", "rediss://:pw@cache.example:6380", "rediss://:***@cache.example:6380;"),
@@ -80,8 +80,15 @@ fn every_bad_value_is_named_with_what_is_allowed() {
 #[test]
 fn each_setting_refuses_what_it_is_not() {
     // Settings that take any text; every other one must refuse this word, so that none is read without a check.
-    let free =
-        ["auth.secret", "auth.issuer", "auth.audience", "auth.key_id", "log.level", "http.client_ip_header"];
+    let free = [
+        "data.dir",
+        "auth.secret",
+        "auth.issuer",
+        "auth.audience",
+        "auth.key_id",
+        "log.level",
+        "http.client_ip_header",
+    ];
     for setting in Config::settings().into_iter().filter(|setting| !free.contains(&setting.key.as_str())) {
         check_refused(&setting.env(), "?!", "allowed: ");
     }
@@ -211,9 +218,35 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         let warnings = with(&env).expect("staging takes it").warnings;
         assert!(warnings.len() == 1 && warnings[0].starts_with(name), "{warnings:?}");
     }
-    // With nothing set at all prod names each public default.
-    let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the defaults are public");
-    assert_eq!(errors.all().len(), 3, "{errors}");
+    // With nothing set at all the embedded parts have no password to be public.
+    let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the default is public");
+    let names: Vec<_> = errors.all().iter().map(ConfigError::name).collect();
+    assert_eq!(names, ["SPIKE_AUTH_SECRET"], "{errors}");
+}
+
+#[test]
+fn two_processes_need_servers_and_one_needs_none() {
+    let servers = [
+        ("SPIKE_REDIS_URL", "redis://cache.example"),
+        ("SPIKE_AMQP_URL", "amqp://queue.example"),
+        ("SPIKE_DATABASE_URL", "mysql://shop@db.example/shop"),
+    ];
+    for missing in 0..8 {
+        let here: Vec<_> = (0..3).filter(|at| missing & (1 << at) == 0).map(|at| servers[at]).collect();
+        let config = with(&here).expect("allowed");
+        config.check_role(Role::Serve).expect("one process takes any combination");
+        for (role, word) in [(Role::Gateway, "spike gateway"), (Role::Worker, "spike worker")] {
+            let errors = config.check_role(role).map_or_else(|errors| errors.all().to_vec(), |()| Vec::new());
+            let names: Vec<_> = errors.iter().map(ConfigError::name).collect();
+            let wanted: Vec<_> =
+                (0..3).filter(|at| missing & (1 << at) != 0).map(|at| servers[at].0).collect();
+            assert_eq!(names, wanted);
+            for error in &errors {
+                let text = error.to_string();
+                assert!(text.contains(word) && text.contains("spike serve"), "{text}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -227,7 +260,7 @@ fn printing_a_configuration_shows_no_secret() {
     .expect("allowed");
     let text = format!("{config:?} {config:#?}");
     assert!(!text.contains("hunter2") && text.contains("mysql://shop:***@127.0.0.1/spike"), "{text}");
-    assert!(config.database.url.expose().contains("hunter2"));
+    assert!(config.database.url.server().expect("a server").expose().contains("hunter2"));
 }
 
 #[test]
@@ -285,6 +318,7 @@ fn the_docstrings_name_each_variable_and_what_is_allowed() {
         include_str!("hot.rs"),
         include_str!("sidecar.rs"),
         include_str!("limits.rs"),
+        include_str!("data.rs"),
         include_str!("redis.rs"),
         include_str!("amqp.rs"),
         include_str!("database.rs"),

@@ -41,9 +41,13 @@ pub fn limits(config: &Config, plan: &Plan) -> String {
 
 /// Commands that ask the servers themselves.
 pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
-    let redis = &config.redis.url;
+    let (Some(redis), Some(amqp), Some(database)) =
+        (config.redis.url.server(), config.amqp.url.server(), config.database.url.server())
+    else {
+        return String::new();
+    };
     let redis_cli = format!("redis-cli -h {} -p {}", redis.host, redis.port.unwrap_or(6379));
-    let vhost = &config.amqp.url.path;
+    let vhost = &amqp.path;
     let queues = match &servers.stack {
         Some(stack) => {
             format!(
@@ -60,7 +64,7 @@ pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
         format!("{redis_cli} GET 'spike:{{{event}}}:stock'"),
         format!("{redis_cli} XLEN 'spike:{{{event}}}:outbox'"),
         queues,
-        format!("{} -e '{sql}'", sql_client(&config.database.url)),
+        format!("{} -e '{sql}'", sql_client(database)),
     ] {
         let _ = writeln!(text, "  {line}");
     }

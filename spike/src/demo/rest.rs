@@ -33,7 +33,7 @@ pub struct BothSides {
 /// # Errors
 /// When Redis does not answer.
 pub async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
-    let client = redis::Client::open(redis.url.expose())?;
+    let client = redis::Client::open(redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())?;
     let connection = client.get_multiplexed_async_connection().await;
     Ok(Ledger::new(connection.with_context(|| format!("Redis at {} does not answer", redis.url))?))
 }
