@@ -1,0 +1,9 @@
+//! The port over RabbitMQ.
+
+mod consumer;
+mod link;
+mod publisher;
+mod unacked;
+
+pub(crate) use consumer::AmqpConsumer;
+pub(crate) use publisher::AmqpPublisher;
