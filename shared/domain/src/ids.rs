@@ -97,6 +97,11 @@ impl OrderId {
         self.0.hyphenated().encode_lower(buffer)
     }
 
+    /// The order of sixteen bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The sixteen bytes kept in the database.
     pub fn bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

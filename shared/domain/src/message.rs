@@ -78,6 +78,13 @@ impl QueuedOrder {
             None => format!("{}:#{}", self.user, self.order),
         }
     }
+
+    /// The order that a field of the `keys` hash speaks of; `None` when it is no such field.
+    pub fn of_key_field(field: &str, order: OrderId, quantity: u32) -> Option<Self> {
+        let (user, key) = field.split_once(':')?;
+        let key = (!key.starts_with('#')).then(|| key.to_owned());
+        Some(Self { order, user: UserId::parse(user)?, quantity, key, accepted_at_ms: 0 })
+    }
 }
 
 /// The accepted orders of one reserve call.

@@ -59,6 +59,12 @@ pub enum StockError {
     /// Redis could not be asked, or its answer is lost: what was asked may have happened.
     #[error("Redis: {0}")]
     Redis(RedisError),
+    /// The embedded ledger takes nothing now: its queue is full or its disk has failed. Nothing happened.
+    #[error("the ledger of this process takes nothing now")]
+    Closed,
+    /// The embedded ledger could not write what it decided; it is rebuilt. What was asked may have happened.
+    #[error("the ledger of this process could not write its journal")]
+    Lost,
     /// An answer of the wrong shape: a bug, or another program's script.
     #[error("unexpected reply of {script}: {reply}")]
     Reply {

@@ -20,6 +20,25 @@ pub struct Meta {
     pub doc: Option<EventDef>,
 }
 
+/// The part of [`Meta`] that followers poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Epoch of the ledger, which every reserve call names.
+    pub epoch: u64,
+    /// Its state.
+    pub state: LedgerState,
+    /// Its version.
+    pub version: u64,
+    /// Units left, while it has figures.
+    pub stock: Option<u64>,
+}
+
+impl From<&Meta> for View {
+    fn from(meta: &Meta) -> Self {
+        Self { epoch: meta.epoch, state: meta.state, version: meta.version, stock: meta.stock }
+    }
+}
+
 impl Meta {
     /// Fields asked of `meta`, in this order.
     pub const FIELDS: [&'static str; 4] = ["epoch", "state", "version", "doc"];

@@ -3,7 +3,13 @@
 use spike_domain::{ClaimState, EventId, OrderId, QueuedOrder, UserId};
 use spike_stock::EndedOrder;
 
-use crate::server::{EPOCH, Server};
+use crate::server::{EPOCH, Server, both};
+
+both!(
+    a_counted_order_takes_stock_once_and_gets_an_entry,
+    a_refused_order_is_refused_for_good,
+    a_released_order_is_not_adopted_again_with_or_without_a_key,
+);
 
 const EVENT: EventId = EventId(7);
 
@@ -12,51 +18,42 @@ fn late(user: i64, quantity: u32, key: Option<&str>) -> QueuedOrder {
     QueuedOrder { order, user: UserId(user), quantity, key: key.map(str::to_owned), accepted_at_ms: 3 }
 }
 
-#[tokio::test]
-async fn a_counted_order_takes_stock_once_and_gets_an_entry() {
-    let server = Server::start().await;
+async fn a_counted_order_takes_stock_once_and_gets_an_entry(server: Server) {
     server.open(EVENT, 3, 3, 1000).await;
     let orders = [late(1, 2, None), late(2, 1, Some("k"))];
     for _ in 0..3 {
-        assert_eq!(server.ledger.adopt(EVENT, EPOCH, 7, &orders).await.unwrap(), [true, true]);
+        assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, &orders).await.unwrap(), [true, true]);
     }
     assert_eq!(server.figures(EVENT).await, (0, 3));
-    let entries = server.ledger.entries(EVENT, None, 10).await.unwrap().entries;
+    let entries = server.stock.entries(EVENT, None, 10).await.unwrap().entries;
     assert_eq!(entries.len(), 1, "one entry, however often it is adopted");
     let ids: Vec<_> = entries[0].orders.iter().map(|order| (order.order, order.key.clone())).collect();
     assert_eq!(ids, [(orders[0].order, None), (orders[1].order, Some("k".into()))]);
 }
 
-#[tokio::test]
-async fn a_refused_order_is_refused_for_good() {
-    let server = Server::start().await;
+async fn a_refused_order_is_refused_for_good(server: Server) {
     server.open(EVENT, 1, 3, 1000).await;
     let holder = server.buy(EVENT, 1, 1, None).await;
     let (same_user, no_stock) = (late(1, 1, None), late(2, 1, Some("k")));
     let both = [same_user.clone(), no_stock.clone()];
-    assert_eq!(server.ledger.adopt(EVENT, EPOCH, 7, &both).await.unwrap(), [false, false]);
+    assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, &both).await.unwrap(), [false, false]);
     let ended = EndedOrder { user: UserId(1), order: holder, state: ClaimState::Cancelled };
-    server.ledger.release(EVENT, EPOCH, &[ended]).await.unwrap();
+    server.stock.release(EVENT, EPOCH, &[ended]).await.unwrap();
     assert_eq!(
-        server.ledger.adopt(EVENT, EPOCH, 7, &both).await.unwrap(),
+        server.stock.adopt(EVENT, EPOCH, 7, &both).await.unwrap(),
         [false, false],
         "stock is back, they are not"
     );
     assert_eq!(server.figures(EVENT).await, (1, 1));
 }
 
-#[tokio::test]
-async fn a_released_order_is_not_adopted_again_with_or_without_a_key() {
-    let server = Server::start().await;
+async fn a_released_order_is_not_adopted_again_with_or_without_a_key(server: Server) {
     server.open(EVENT, 5, 3, 1000).await;
     for order in [late(1, 1, None), late(2, 1, Some("k"))] {
-        assert_eq!(server.ledger.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [true]);
+        assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [true]);
         let ended = EndedOrder { user: order.user, order: order.order, state: ClaimState::Cancelled };
-        assert_eq!(server.ledger.release(EVENT, EPOCH, &[ended]).await.unwrap(), 1);
-        assert_eq!(
-            server.ledger.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(),
-            [false]
-        );
+        assert_eq!(server.stock.release(EVENT, EPOCH, &[ended]).await.unwrap(), 1);
+        assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [false]);
     }
     assert_eq!(server.figures(EVENT).await.0, 5);
 }

@@ -1,6 +1,8 @@
-//! The scripts through the real client on a real Redis: each one's contract, and all of them against a plain model.
+//! The ledger's contracts on both implementations: the scripts through the real client on a real Redis, and the embedded
+//! ledger in a folder; and random sequences on both against one plain model.
 
 mod boundary;
+mod journal;
 mod late;
 mod model;
 mod outbox;

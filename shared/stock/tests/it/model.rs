@@ -111,14 +111,27 @@ impl Model {
 
 #[test]
 fn the_scripts_do_what_the_model_does() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(Server::start());
+    let runtime = runtime();
+    let server = runtime.block_on(Server::redis());
+    check_sequences(&runtime, &server, 150);
+}
+
+#[test]
+fn the_embedded_ledger_does_what_the_model_does() {
+    check_sequences(&runtime(), &Server::embedded(), 150);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn check_sequences(runtime: &tokio::runtime::Runtime, server: &Server, cases: u32) {
     let next = AtomicI64::new(1);
-    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     runner
         .run(&prop::collection::vec(call(), 1..30), |calls| {
             let event = EventId(next.fetch_add(1, Ordering::Relaxed));
-            runtime.block_on(run(&server, event, &calls))
+            runtime.block_on(run(server, event, &calls))
         })
         .unwrap();
 }
@@ -134,7 +147,7 @@ async fn run(server: &Server, event: EventId, calls: &[Call]) -> Result<(), Test
         prop_assert_eq!(model.stock + held, STOCK, "stock and claims add up");
     }
     for user in 1..=USERS {
-        let claim = server.ledger.claim(event, UserId(user)).await.unwrap();
+        let claim = server.claim(event, user).await;
         prop_assert_eq!(claim.map(|c| (c.order, c.quantity)), model.claims.get(&user).copied());
     }
     Ok(())
@@ -150,7 +163,7 @@ async fn step(server: &Server, event: EventId, model: &mut Model, call: &Call) -
                 .collect();
             let before: HashMap<i64, (OrderId, u32)> = model.claims.clone();
             let want = model.reserve(&buyers);
-            let decided = server.ledger.reserve(event, EPOCH, 7, &buyers).await.unwrap();
+            let decided = server.stock.reserve(event, EPOCH, 7, &buyers).await.unwrap();
             prop_assert_eq!(decided.stock, u64::from(model.stock));
             for ((decision, want), buyer) in decided.decisions.iter().zip(want.chars()).zip(&buyers) {
                 check(*decision, want, buyer, model, &before)?;
@@ -159,24 +172,24 @@ async fn step(server: &Server, event: EventId, model: &mut Model, call: &Call) -
         Call::Release(which) if !model.accepted.is_empty() => {
             let (user, order) = model.accepted[which.index(model.accepted.len())];
             let ended = EndedOrder { user: UserId(user), order, state: ClaimState::Cancelled };
-            let units = server.ledger.release(event, EPOCH, &[ended]).await.unwrap();
+            let units = server.stock.release(event, EPOCH, &[ended]).await.unwrap();
             prop_assert_eq!(units, u64::from(model.release(user, order)));
         }
         Call::Release(_) => {}
         Call::Settle(count) => {
-            let entries = server.ledger.entries(event, None, *count).await.unwrap().entries;
+            let entries = server.stock.entries(event, None, *count).await.unwrap().entries;
             let settled: Vec<_> = entries
                 .iter()
                 .map(|entry| spike_stock::ledger::settled(entry, |_| ClaimState::Pending))
                 .collect();
             let gone: u32 = model.entries.drain(..entries.len()).flatten().map(|order| order.2).sum();
-            prop_assert_eq!(server.ledger.settle(event, EPOCH, &settled).await.unwrap(), u64::from(gone));
+            prop_assert_eq!(server.stock.settle(event, EPOCH, &settled).await.unwrap(), u64::from(gone));
         }
         Call::Adopt(user, quantity, key) => {
             let key = key.map(|key| format!("k{key}"));
             let (order, user) = (OrderId::new(1), UserId(*user));
             let late = QueuedOrder { order, user, quantity: *quantity, key, accepted_at_ms: 1 };
-            let counted = server.ledger.adopt(event, EPOCH, 7, std::slice::from_ref(&late)).await.unwrap();
+            let counted = server.stock.adopt(event, EPOCH, 7, std::slice::from_ref(&late)).await.unwrap();
             prop_assert_eq!(counted, [model.adopt(&late)]);
         }
     }

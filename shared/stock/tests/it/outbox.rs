@@ -2,17 +2,17 @@
 
 use spike_domain::{EventId, UserId};
 
-use crate::server::{EPOCH, Server};
+use crate::server::{EPOCH, Server, both};
+
+both!(entries_are_delivered_once_a_group_and_stay_until_settled, pages_cover_the_stream,);
 
 const EVENT: EventId = EventId(7);
 
-#[tokio::test]
-async fn entries_are_delivered_once_a_group_and_stay_until_settled() {
-    let server = Server::start().await;
+async fn entries_are_delivered_once_a_group_and_stay_until_settled(server: Server) {
     server.open(EVENT, 100, 3, 1000).await;
     let decided = server.reserve(EVENT, &[(1, 1, Some("k")), (2, 2, None)]).await.unwrap();
     assert_eq!(decided.decisions.len(), 2);
-    let ledger = &server.ledger;
+    let ledger = &server.stock;
     let entries = ledger.read_new(EVENT, "a", 10).await.unwrap();
     assert_eq!((entries.len(), entries[0].orders.len(), entries[0].units()), (1, 2, 3));
     assert_eq!((entries[0].id.epoch, entries[0].orders[0].accepted_at_ms), (EPOCH, 7));
@@ -39,29 +39,26 @@ async fn entries_are_delivered_once_a_group_and_stay_until_settled() {
 
 #[tokio::test]
 async fn a_lost_group_reads_everything_again() {
-    let server = Server::start().await;
+    let server = Server::redis().await;
     server.open(EVENT, 100, 3, 1000).await;
     server.buy(EVENT, 1, 1, None).await;
-    assert!(!server.ledger.ensure_group(EVENT).await.unwrap());
+    assert!(!server.stock.ensure_group(EVENT).await.unwrap());
     let keys = spike_stock::EventKeys::new(EVENT);
-    let mut destroy = redis::cmd("XGROUP");
-    destroy.arg("DESTROY").arg(keys.outbox).arg("relay");
-    destroy.exec_async(&mut server.ledger.connection()).await.unwrap();
-    assert!(server.ledger.read_new(EVENT, "a", 10).await.is_err());
-    assert!(server.ledger.ensure_group(EVENT).await.unwrap());
-    assert_eq!(server.ledger.read_new(EVENT, "a", 10).await.unwrap()[0].orders[0].user, UserId(1));
+    let redis = server.redis.as_ref().unwrap();
+    redis.command(&["XGROUP", "DESTROY", &keys.outbox, "relay"]).unwrap();
+    assert!(server.stock.read_new(EVENT, "a", 10).await.is_err());
+    assert!(server.stock.ensure_group(EVENT).await.unwrap());
+    assert_eq!(server.stock.read_new(EVENT, "a", 10).await.unwrap()[0].orders[0].user, UserId(1));
 }
 
-#[tokio::test]
-async fn pages_cover_the_stream() {
-    let server = Server::start().await;
+async fn pages_cover_the_stream(server: Server) {
     server.open(EVENT, 100, 3, 1000).await;
     for user in 1..=7 {
         server.buy(EVENT, user, 1, None).await;
     }
     let (mut after, mut users) = (None, Vec::new());
     loop {
-        let page = server.ledger.entries(EVENT, after, 3).await.unwrap();
+        let page = server.stock.entries(EVENT, after, 3).await.unwrap();
         users.extend(page.entries.iter().map(|entry| entry.orders[0].user.0));
         after = page.entries.last().map(|entry| entry.id);
         if page.next.is_none() {

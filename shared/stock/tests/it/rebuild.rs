@@ -5,38 +5,42 @@ use spike_stock::claim::{buyer_value, key_value};
 use spike_stock::reserve::Decision;
 use spike_stock::{Opening, Refused, StockError};
 
-use crate::server::{EPOCH, Server, buyer, connect, def, open};
+use crate::server::{EPOCH, Server, both, buyer, connect, def, open};
+
+both!(
+    a_rebuild_goes_through_its_steps_once_and_in_order,
+    settle_release_and_adopt_wait_while_the_ledger_is_rebuilt,
+);
 
 const EVENT: EventId = EventId(7);
 
 #[tokio::test]
 async fn a_restarted_redis_sells_nothing_until_it_is_rebuilt() {
-    let mut server = Server::start().await;
+    let mut server = Server::redis().await;
     server.open(EVENT, 5, 1, 1000).await;
     let other = EventId(8);
     server.open(other, 5, 1, 1000).await;
     server.buy(EVENT, 1, 1, None).await;
-    server.redis.kill9();
-    server.redis.restart().unwrap();
-    server.ledger = connect(&server.redis).await;
+    let redis = server.redis.as_ref().unwrap();
+    redis.kill9();
+    redis.restart().unwrap();
+    server.stock = connect(redis).await;
     assert_eq!(server.figures(EVENT).await, (4, 1), "appendfsync always keeps what was acknowledged");
     let closed =
         |result: Result<_, StockError>| assert!(matches!(result, Err(StockError::Fenced)), "{result:?}");
     closed(server.reserve(EVENT, &[(2, 1, None)]).await);
-    open(&server.ledger, EVENT, EPOCH + 1, 4, 1, 1000).await;
+    open(&server.stock, EVENT, EPOCH + 1, 4, 1, 1000).await;
     let buyers = [buyer(2, 1, None)];
     assert_eq!(
-        server.ledger.reserve(EVENT, EPOCH + 1, 7, &buyers).await.unwrap().decisions,
+        server.stock.reserve(EVENT, EPOCH + 1, 7, &buyers).await.unwrap().decisions,
         [Decision::Accepted]
     );
     closed(server.reserve(other, &[(2, 1, None)]).await);
-    assert!(!server.ledger.fence_open(other).await.unwrap(), "rebuilding one event opens only its own fence");
+    assert!(!server.stock.fence_open(other).await.unwrap(), "rebuilding one event opens only its own fence");
 }
 
-#[tokio::test]
-async fn a_rebuild_goes_through_its_steps_once_and_in_order() {
-    let server = Server::start().await;
-    let (ledger, def) = (&server.ledger, def(EVENT, 9, 3));
+async fn a_rebuild_goes_through_its_steps_once_and_in_order(server: Server) {
+    let (ledger, def) = (&server.stock, def(EVENT, 9, 3));
     let opening = Opening { state: LedgerState::Paused, stock: 4, inflight: 2, cap: 50, def: &def };
     let refusal = |result: Result<(), StockError>| match result {
         Err(StockError::Refused(refused)) => refused,
@@ -59,29 +63,27 @@ async fn a_rebuild_goes_through_its_steps_once_and_in_order() {
     let meta = ledger.meta(EVENT).await.unwrap().unwrap();
     assert_eq!((meta.state, meta.stock, meta.inflight), (LedgerState::Paused, Some(4), Some(2)));
     assert_eq!(meta.doc.as_ref(), Some(&def));
-    assert_eq!(ledger.claim(EVENT, UserId(1)).await.unwrap().unwrap().order, a);
+    assert_eq!(server.claim(EVENT, 1).await.unwrap().order, a);
     assert_eq!(ledger.events().await.unwrap(), [EVENT]);
 }
 
-#[tokio::test]
-async fn settle_release_and_adopt_wait_while_the_ledger_is_rebuilt() {
-    let server = Server::start().await;
+async fn settle_release_and_adopt_wait_while_the_ledger_is_rebuilt(server: Server) {
     server.open(EVENT, 5, 1, 1000).await;
     let order = server.buy(EVENT, 1, 1, None).await;
-    let entry = server.ledger.entries(EVENT, None, 1).await.unwrap().entries.remove(0);
+    let entry = server.stock.entries(EVENT, None, 1).await.unwrap().entries.remove(0);
     let settled = [spike_stock::ledger::settled(&entry, |_| ClaimState::Pending)];
     let ended = [spike_stock::EndedOrder { user: UserId(1), order, state: ClaimState::Cancelled }];
     let next = EPOCH + 1;
-    server.ledger.begin(EVENT, next).await.unwrap();
+    server.stock.begin(EVENT, next).await.unwrap();
     let recovering = |result: Result<u64, StockError>| {
         assert!(matches!(result, Err(StockError::Refused(Refused::Recovering))), "{result:?}");
     };
-    recovering(server.ledger.settle(EVENT, next, &settled).await);
-    recovering(server.ledger.release(EVENT, next, &ended).await);
-    recovering(server.ledger.adopt(EVENT, next, 7, &entry.orders).await.map(|counted| counted.len() as u64));
-    recovering(server.ledger.transition(EVENT, next, LedgerState::Open, None).await);
+    recovering(server.stock.settle(EVENT, next, &settled).await);
+    recovering(server.stock.release(EVENT, next, &ended).await);
+    recovering(server.stock.adopt(EVENT, next, 7, &entry.orders).await.map(|counted| counted.len() as u64));
+    recovering(server.stock.transition(EVENT, next, LedgerState::Open, None).await);
     assert_eq!(
-        server.ledger.entries(EVENT, None, 10).await.unwrap().entries.len(),
+        server.stock.entries(EVENT, None, 10).await.unwrap().entries.len(),
         1,
         "the outbox stands still"
     );
@@ -89,16 +91,16 @@ async fn settle_release_and_adopt_wait_while_the_ledger_is_rebuilt() {
 
 #[tokio::test]
 async fn many_claims_are_loaded_in_pieces() {
-    let server = Server::start().await;
+    let server = Server::redis().await;
     let claims: Vec<_> = (1..=2_500)
         .map(|user| (UserId(user), buyer_value(OrderId::new(1), ClaimState::Pending, 1)))
         .collect();
     let keys: Vec<_> = (1..=3_700).map(|n| (format!("{n}:k"), key_value(OrderId::new(1), 1))).collect();
-    server.ledger.begin(EVENT, EPOCH).await.unwrap();
-    server.ledger.load(EVENT, EPOCH, &claims, &keys).await.unwrap();
+    server.stock.begin(EVENT, EPOCH).await.unwrap();
+    server.stock.load(EVENT, EPOCH, &claims, &keys).await.unwrap();
     let names = spike_stock::EventKeys::new(EVENT);
-    let length = async |key: &str| -> usize {
-        redis::cmd("HLEN").arg(key).query_async(&mut server.ledger.connection()).await.unwrap()
-    };
+    let redis = server.redis.as_ref().unwrap();
+    let length =
+        async |key: &str| -> usize { redis.command(&["HLEN", key]).unwrap().trim().parse().unwrap() };
     assert_eq!((length(&names.buyers).await, length(&names.keys).await), (2_500, 3_700));
 }

@@ -1,0 +1,446 @@
+//! The ledger of one event in memory: the same decisions as the scripts in `lua/`, one method a script.
+//!
+//! Pure: no IO, no clock. What must be journalled is returned, and the caller answers nobody before it is on disk.
+
+use std::collections::{BTreeMap, HashMap};
+
+use spike_domain::{ClaimState, EntryId, EventDef, LedgerState, OrderId, OutboxEntry, QueuedOrder, UserId};
+
+use super::group::Group;
+use crate::reserve::{Buyer, Decided, Decision};
+use crate::{Claim, EndedOrder, Meta, Refused, Settled};
+
+type Result<T> = std::result::Result<T, Refused>;
+
+/// What `meta`, `stock` and `inflight` are in Redis.
+#[derive(Debug, Clone)]
+struct Header {
+    epoch: u64,
+    state: LedgerState,
+    version: u64,
+    /// `None` between begin and open.
+    figures: Option<Figures>,
+}
+
+#[derive(Debug, Clone)]
+struct Figures {
+    stock: u64,
+    inflight: u64,
+    cap: u64,
+    limit: u32,
+    doc: EventDef,
+}
+
+/// What a rebuild opens a book with; owned, for it crosses threads.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Open, paused or closed.
+    pub state: LedgerState,
+    /// Units left.
+    pub stock: u64,
+    /// Units in the outbox.
+    pub inflight: u64,
+    /// Units that may be in flight.
+    pub cap: u64,
+    /// The event.
+    pub def: EventDef,
+}
+
+/// One event's ledger.
+#[derive(Debug, Default)]
+pub struct Book {
+    header: Option<Header>,
+    /// Whether a rebuild has opened the fence since the process started.
+    fence_open: bool,
+    buyers: HashMap<UserId, Held>,
+    keys: HashMap<Box<str>, (OrderId, u32)>,
+    ended: HashMap<UserId, (OrderId, ClaimState)>,
+    outbox: BTreeMap<EntryId, OutboxEntry>,
+    next_sequence: u64,
+    /// The relay's place in the outbox.
+    pub(super) group: Group,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    order: OrderId,
+    state: ClaimState,
+    quantity: u32,
+}
+
+impl Book {
+    /// A closed book that holds only what the journal kept: entries that may not have reached the database.
+    pub fn recovered(entries: impl IntoIterator<Item = OutboxEntry>) -> Self {
+        Self { outbox: entries.into_iter().map(|entry| (entry.id, entry)).collect(), ..Self::default() }
+    }
+
+    /// `reserve.lua`. The entry, if there is one, must be journalled before anybody hears of the decisions.
+    ///
+    /// # Errors
+    /// A refusal of the whole batch; nothing is written.
+    pub fn reserve(
+        &mut self,
+        epoch: u64,
+        now_ms: u64,
+        buyers: &[Buyer],
+    ) -> Result<(Decided, Option<OutboxEntry>)> {
+        let header = self.header.as_ref().ok_or(Refused::NotReady)?;
+        if header.epoch != epoch {
+            return Err(Refused::Stale { epoch: header.epoch });
+        }
+        match header.state {
+            LedgerState::Open => {}
+            LedgerState::Paused => return Err(Refused::Paused),
+            LedgerState::Closed => return Err(Refused::Closed),
+            LedgerState::Recovering => return Err(Refused::Recovering),
+        }
+        let figures = header.figures.as_ref().ok_or(Refused::NotReady)?;
+        if figures.inflight >= figures.cap {
+            return Err(Refused::Full);
+        }
+        let (limit, version) = (figures.limit, header.version);
+        let mut orders = Vec::new();
+        let decisions: Vec<Decision> =
+            buyers.iter().map(|buyer| self.decide(buyer, limit, now_ms, &mut orders)).collect();
+        let entry = self.write(orders);
+        let stock = self.figures().stock;
+        Ok((Decided { version, stock, decisions }, entry))
+    }
+
+    /// `settle.lua`: units that left flight, and the entries that are gone.
+    ///
+    /// # Errors
+    /// Another epoch, or a rebuild under way.
+    pub fn settle(&mut self, epoch: u64, entries: &[Settled]) -> Result<(u64, Vec<EntryId>)> {
+        self.standing(epoch)?;
+        for &(user, order, state) in entries.iter().flat_map(|entry| &entry.orders) {
+            match self.buyers.get_mut(&user) {
+                // A payment may have been faster than this settle: only a queued claim is moved on.
+                Some(held) if held.order == order => {
+                    if held.state == ClaimState::Queued {
+                        held.state = state;
+                    }
+                }
+                _ if matches!(state, ClaimState::Rejected | ClaimState::Lost) => {
+                    self.ended.insert(user, (order, state));
+                }
+                _ => {}
+            }
+        }
+        let gone: Vec<&Settled> =
+            entries.iter().filter(|entry| self.outbox.remove(&entry.id).is_some()).collect();
+        let units: u64 = gone.iter().map(|entry| entry.units).sum();
+        let ids: Vec<EntryId> = gone.iter().map(|entry| entry.id).collect();
+        ids.iter().for_each(|id| self.group.forget(*id));
+        if let Some(figures) = self.header.as_mut().and_then(|header| header.figures.as_mut()) {
+            figures.inflight =
+                figures.inflight.checked_sub(units).expect("no more settles than was in flight");
+        }
+        Ok((units, ids))
+    }
+
+    /// `release.lua`: units given back, by each order's own claim.
+    ///
+    /// # Errors
+    /// No ledger, another epoch, or a rebuild under way: try again.
+    pub fn release(&mut self, epoch: u64, orders: &[EndedOrder]) -> Result<u64> {
+        self.standing(epoch)?;
+        self.header.as_ref().and_then(|header| header.figures.as_ref()).ok_or(Refused::NotReady)?;
+        let mut units = 0;
+        let mut released = false;
+        for ended in orders {
+            if self.buyers.get(&ended.user).is_some_and(|held| held.order == ended.order) {
+                let held = self.buyers.remove(&ended.user).expect("looked up");
+                units += u64::from(held.quantity);
+                self.ended.insert(ended.user, (ended.order, ended.state));
+                released = true;
+            }
+        }
+        if released {
+            self.figures_mut().stock += units;
+            self.header.as_mut().expect("checked").version += 1;
+        }
+        Ok(units)
+    }
+
+    /// `adopt.lua`: true = counted, false = rejected; and the entry to journal, if any.
+    ///
+    /// # Errors
+    /// No ledger, another epoch, or a rebuild under way.
+    pub fn adopt(
+        &mut self,
+        epoch: u64,
+        now_ms: u64,
+        orders: &[QueuedOrder],
+    ) -> Result<(Vec<bool>, Option<OutboxEntry>)> {
+        self.standing(epoch)?;
+        self.header.as_ref().and_then(|header| header.figures.as_ref()).ok_or(Refused::NotReady)?;
+        let mut taken = Vec::new();
+        let counted = orders
+            .iter()
+            .map(|order| {
+                let held = self.buyers.get(&order.user);
+                if held.is_some_and(|held| held.order == order.order) {
+                    return true;
+                }
+                let field = order.key_field();
+                let kept = self.keys.contains_key(field.as_str());
+                if held.is_some() || kept || u64::from(order.quantity) > self.figures().stock {
+                    self.ended.insert(order.user, (order.order, ClaimState::Rejected));
+                    self.keys.entry(field.into()).or_insert((order.order, order.quantity));
+                    return false;
+                }
+                self.keys.insert(field.into(), (order.order, order.quantity));
+                self.take(order.user, order.order, order.quantity);
+                taken.push(QueuedOrder { accepted_at_ms: now_ms, ..order.clone() });
+                true
+            })
+            .collect();
+        Ok((counted, self.write(taken)))
+    }
+
+    /// `begin.lua`.
+    ///
+    /// # Errors
+    /// A rebuild of this or a later epoch was here before.
+    pub fn begin(&mut self, epoch: u64) -> Result<()> {
+        let (held, version) = self.header.as_ref().map_or((0, 0), |header| (header.epoch, header.version));
+        if held >= epoch {
+            return Err(Refused::Stale { epoch: held });
+        }
+        let figures = self.header.take().and_then(|header| header.figures);
+        self.header = Some(Header { epoch, state: LedgerState::Recovering, version: version + 1, figures });
+        Ok(())
+    }
+
+    /// `load.lua`, whole: replaces claims and keys.
+    ///
+    /// # Errors
+    /// Not in the middle of the rebuild of this epoch.
+    pub fn load(
+        &mut self,
+        epoch: u64,
+        claims: Vec<(UserId, Claim)>,
+        keys: Vec<(String, Claim)>,
+    ) -> Result<()> {
+        self.recovering(epoch)?;
+        self.buyers = claims
+            .into_iter()
+            .map(|(user, claim)| {
+                let state = claim.state.expect("a claim has a state");
+                (user, Held { order: claim.order, state, quantity: claim.quantity })
+            })
+            .collect();
+        self.keys =
+            keys.into_iter().map(|(field, kept)| (field.into(), (kept.order, kept.quantity))).collect();
+        Ok(())
+    }
+
+    /// `open.lua`; returns the new version.
+    ///
+    /// # Errors
+    /// Not in the middle of the rebuild of this epoch.
+    pub fn open(&mut self, epoch: u64, opened: Opened) -> Result<u64> {
+        self.recovering(epoch)?;
+        let Opened { state, stock, inflight, cap, def } = opened;
+        let header = self.header.as_mut().expect("checked");
+        header.state = state;
+        header.version += 1;
+        header.figures = Some(Figures { stock, inflight, cap, limit: def.per_user_limit, doc: def });
+        self.next_sequence = 0;
+        Ok(header.version)
+    }
+
+    /// Opens the fence of a book that stands.
+    ///
+    /// # Errors
+    /// It does not stand: what was rebuilt is gone.
+    pub fn open_fence(&mut self) -> Result<()> {
+        let stands =
+            self.header.as_ref().is_some_and(|header| header.state.standing() && header.figures.is_some());
+        self.fence_open |= stands;
+        if stands { Ok(()) } else { Err(Refused::NotReady) }
+    }
+
+    /// Whether the fence is open.
+    pub fn fence_open(&self) -> bool {
+        self.fence_open
+    }
+
+    /// `transition.lua`; returns the version.
+    ///
+    /// # Errors
+    /// No ledger, another epoch, or a rebuild under way.
+    pub fn transition(&mut self, epoch: u64, state: LedgerState, def: Option<EventDef>) -> Result<u64> {
+        let header = self.header.as_mut().ok_or(Refused::NotReady)?;
+        if header.epoch != epoch {
+            return Err(Refused::Stale { epoch: header.epoch });
+        }
+        if header.state == LedgerState::Recovering {
+            return Err(Refused::Recovering);
+        }
+        if header.state == state && def.is_none() {
+            return Ok(header.version);
+        }
+        header.state = state;
+        header.version += 1;
+        if let (Some(figures), Some(def)) = (header.figures.as_mut(), def) {
+            figures.doc = def;
+        }
+        Ok(header.version)
+    }
+
+    /// `mark.lua`.
+    pub fn mark(&mut self, orders: &[EndedOrder]) {
+        for ended in orders {
+            if let Some(held) = self.buyers.get_mut(&ended.user).filter(|held| held.order == ended.order) {
+                held.state = ended.state;
+            }
+        }
+    }
+
+    /// The figures; `None` without a ledger.
+    pub fn meta(&self) -> Option<Meta> {
+        let header = self.header.as_ref()?;
+        let figures = header.figures.as_ref();
+        Some(Meta {
+            epoch: header.epoch,
+            state: header.state,
+            version: header.version,
+            stock: figures.map(|figures| figures.stock),
+            inflight: figures.map(|figures| figures.inflight),
+            doc: figures.map(|figures| figures.doc.clone()),
+        })
+    }
+
+    /// The user's claim.
+    pub fn claim(&self, user: UserId) -> Option<Claim> {
+        let held = self.buyers.get(&user)?;
+        Some(Claim { order: held.order, state: Some(held.state), quantity: held.quantity })
+    }
+
+    /// The user's last order that ended without a claim.
+    pub fn ended(&self, user: UserId) -> Option<Claim> {
+        let &(order, state) = self.ended.get(&user)?;
+        Some(Claim { order, state: Some(state), quantity: 0 })
+    }
+
+    /// Every order that a claim or a key knows, once.
+    pub fn known_orders(&self) -> Vec<QueuedOrder> {
+        let mut known: HashMap<OrderId, QueuedOrder> = HashMap::new();
+        for (field, &(order, quantity)) in &self.keys {
+            known.extend(QueuedOrder::of_key_field(field, order, quantity).map(|found| (order, found)));
+        }
+        for (&user, held) in &self.buyers {
+            let (order, quantity) = (held.order, held.quantity);
+            let bare = QueuedOrder { order, user, quantity, key: None, accepted_at_ms: 0 };
+            known.entry(order).or_insert(bare);
+        }
+        known.into_values().collect()
+    }
+
+    /// Entries never delivered before, now delivered to `consumer`.
+    pub fn read_new(&mut self, consumer: &str, now_ms: u64, count: usize) -> Vec<OutboxEntry> {
+        self.group.read_new(&self.outbox, consumer, now_ms, count)
+    }
+
+    /// Entries after `from` that `consumer` has not acknowledged.
+    pub fn read_pending(&self, consumer: &str, from: Option<EntryId>, count: usize) -> Vec<OutboxEntry> {
+        self.group.read_pending(&self.outbox, consumer, from, count)
+    }
+
+    /// What others have held for `idle_ms`, now delivered to `consumer`.
+    pub fn claim_idle(
+        &mut self,
+        consumer: &str,
+        idle_ms: u64,
+        now_ms: u64,
+        count: usize,
+    ) -> Vec<OutboxEntry> {
+        self.group.claim_idle(&self.outbox, consumer, idle_ms, now_ms, count)
+    }
+
+    /// The outbox, in stream order.
+    pub fn outbox(&self) -> &BTreeMap<EntryId, OutboxEntry> {
+        &self.outbox
+    }
+
+    fn decide(&mut self, buyer: &Buyer, limit: u32, now_ms: u64, orders: &mut Vec<QueuedOrder>) -> Decision {
+        let held = self.buyers.get(&buyer.user);
+        let field = buyer.key.as_ref().map(|key| format!("{}:{key}", buyer.user));
+        if let Some(&(order, quantity)) = field.as_ref().and_then(|field| self.keys.get(field.as_str())) {
+            let state = held.filter(|held| held.order == order).map(|held| held.state);
+            return Decision::Known(Claim { order, state, quantity });
+        }
+        if let Some(held) = held {
+            return Decision::AlreadyBought(Claim {
+                order: held.order,
+                state: Some(held.state),
+                quantity: held.quantity,
+            });
+        }
+        if buyer.quantity > limit {
+            return Decision::OverLimit;
+        }
+        if u64::from(buyer.quantity) > self.figures().stock {
+            return Decision::Short;
+        }
+        self.take(buyer.user, buyer.order, buyer.quantity);
+        if let Some(field) = field {
+            self.keys.insert(field.into(), (buyer.order, buyer.quantity));
+        }
+        orders.push(QueuedOrder {
+            order: buyer.order,
+            user: buyer.user,
+            quantity: buyer.quantity,
+            key: buyer.key.as_deref().map(str::to_owned),
+            accepted_at_ms: now_ms,
+        });
+        Decision::Accepted
+    }
+
+    fn take(&mut self, user: UserId, order: OrderId, quantity: u32) {
+        self.buyers.insert(user, Held { order, state: ClaimState::Queued, quantity });
+        let figures = self.figures_mut();
+        let units = u64::from(quantity);
+        figures.stock = figures.stock.checked_sub(units).expect("stock was checked");
+        figures.inflight += units;
+    }
+
+    /// Puts accepted orders into the outbox as one entry of this epoch.
+    fn write(&mut self, orders: Vec<QueuedOrder>) -> Option<OutboxEntry> {
+        if orders.is_empty() {
+            return None;
+        }
+        let epoch = self.header.as_ref().expect("a book that takes orders has a header").epoch;
+        let entry = OutboxEntry { id: EntryId { epoch, sequence: self.next_sequence }, orders };
+        self.next_sequence += 1;
+        let before = self.outbox.insert(entry.id, entry.clone());
+        assert!(before.is_none(), "entry ids are unique over epochs");
+        Some(entry)
+    }
+
+    fn standing(&self, epoch: u64) -> Result<()> {
+        let header = self.header.as_ref().ok_or(Refused::NotReady)?;
+        if header.epoch != epoch {
+            return Err(Refused::Stale { epoch: header.epoch });
+        }
+        if header.state.standing() { Ok(()) } else { Err(Refused::Recovering) }
+    }
+
+    fn recovering(&self, epoch: u64) -> Result<()> {
+        let header = self.header.as_ref().ok_or(Refused::NotReady)?;
+        if header.epoch != epoch {
+            return Err(Refused::Stale { epoch: header.epoch });
+        }
+        if header.state == LedgerState::Recovering { Ok(()) } else { Err(Refused::Standing) }
+    }
+
+    fn figures(&self) -> &Figures {
+        self.header.as_ref().and_then(|header| header.figures.as_ref()).expect("checked by the caller")
+    }
+
+    fn figures_mut(&mut self) -> &mut Figures {
+        self.header.as_mut().and_then(|header| header.figures.as_mut()).expect("checked by the caller")
+    }
+}
