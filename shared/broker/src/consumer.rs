@@ -29,7 +29,7 @@ pub struct Delivery {
 pub struct Consumer(Way);
 
 enum Way {
-    Amqp(AmqpConsumer),
+    Amqp(Box<AmqpConsumer>),
     InProcess(Subscription),
 }
 
@@ -40,7 +40,7 @@ impl Consumer {
     /// # Errors
     /// When it does not answer in time, or refuses.
     pub async fn connect(url: &str, prefetch: u16, timeout: Duration) -> Result<Self, BrokerError> {
-        Ok(Self(Way::Amqp(AmqpConsumer::connect(url, prefetch, timeout).await?)))
+        Ok(Self(Way::Amqp(Box::new(AmqpConsumer::connect(url, prefetch, timeout).await?))))
     }
 
     /// Subscribes to a queue of this process; at most `prefetch` messages are in hand at once.

@@ -28,7 +28,7 @@ pub struct Outgoing {
 pub struct Publisher(Way);
 
 enum Way {
-    Amqp(AmqpPublisher),
+    Amqp(Box<AmqpPublisher>),
     InProcess { queue: Queue, confirm: Duration },
 }
 
@@ -38,7 +38,7 @@ impl Publisher {
     /// # Errors
     /// When it does not answer in time, or refuses.
     pub async fn connect(url: &str, timeouts: Timeouts) -> Result<Self, BrokerError> {
-        Ok(Self(Way::Amqp(AmqpPublisher::connect(url, timeouts).await?)))
+        Ok(Self(Way::Amqp(Box::new(AmqpPublisher::connect(url, timeouts).await?))))
     }
 
     /// Publishes to a queue of this process; a window that finds it full waits at most `confirm`.
