@@ -5,8 +5,7 @@ use std::collections::HashSet;
 
 use spike_domain::{EventId, OrderId, OrderStatus, QueuedOrder};
 
-use sqlx::MySqlConnection;
-
+use crate::backend::Conn;
 use crate::insert::write_orders;
 use crate::order_rows::{NewRow, existing, insert_rows};
 use crate::transaction::{LockedEvent, under_lock};
@@ -51,7 +50,7 @@ impl Store {
 
 /// REJECTED rows without markers, for orders without a row: Redis never took stock for them.
 async fn write_rejected(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     orders: &[&QueuedOrder],
 ) -> Result<Vec<(OrderId, OrderStatus)>> {

@@ -2,8 +2,7 @@
 
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
-use sqlx::MySqlConnection;
-
+use crate::backend::Conn;
 use crate::every_row::for_every_row;
 use crate::rebuild::SnapshotRow;
 use crate::sql::{at, order_at, rows_of_text, status_at, u32_at, u64_at};
@@ -122,7 +121,7 @@ impl Store {
 }
 
 /// All figures in one statement, so that they are of one moment.
-async fn figures(conn: &mut MySqlConnection, event: EventId) -> Result<EventFigures> {
+async fn figures(conn: &mut Conn, event: EventId) -> Result<EventFigures> {
     let text = format!(
         "SELECT 'event' AS what, CAST(0 AS SIGNED) AS status, CAST(total AS SIGNED) AS orders, \
          CAST(reserved AS SIGNED) AS units FROM spike_events WHERE id = {event} \

@@ -2,6 +2,11 @@
 
 use std::error::Error as StdError;
 
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::sqlite::SqliteError;
+
+use crate::{mysql, sqlite};
+
 /// Result of the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -84,7 +89,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
-            E::Database(_) => of_server(error),
+            E::Database(_) => of_database(error),
             E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
                 Self::Unavailable(error.into())
             }
@@ -95,33 +100,39 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// By the server's error number, the same in MySQL and MariaDB but where noted.
-fn of_server(error: sqlx::Error) -> StoreError {
-    let Some(number) = server_number(&error) else { return StoreError::Other(error.into()) };
-    match number {
-        DUPLICATE_KEY => StoreError::conflict(Conflict::Other),
-        // Lock wait timeout, deadlock.
-        1205 | 1213 => StoreError::Retry(error.into()),
-        // Too many connections, shutting down, connection killed, read-only after a failover, statement
-        // interrupted, and its time limit in MariaDB and in MySQL.
-        1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => StoreError::Unavailable(error.into()),
-        // A CHECK constraint, in MySQL and in MariaDB: a figure this crate's conditions should have kept
-        // right.
-        3819 | 4025 => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Other(error.into()),
+/// What a database's own error means, by its number or code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Someone else holds a lock for too long, or a deadlock.
+    Locked,
+    /// The database cannot answer now.
+    Away,
+    /// A CHECK constraint: a figure this crate's conditions should have kept right.
+    Check,
+    /// Anything else.
+    Other,
+}
+
+fn of_database(error: sqlx::Error) -> StoreError {
+    if duplicate(&error) {
+        return StoreError::conflict(Conflict::Other);
+    }
+    match fault(&error) {
+        Fault::Locked => StoreError::Retry(error.into()),
+        Fault::Away => StoreError::Unavailable(error.into()),
+        Fault::Check => StoreError::Corrupt(error.to_string()),
+        Fault::Other => StoreError::Other(error.into()),
     }
 }
 
-/// Error number of a duplicate key.
-pub(crate) const DUPLICATE_KEY: u16 = 1062;
-
-/// The server's error number, if the server said it.
-pub(crate) fn server_number(error: &sqlx::Error) -> Option<u16> {
-    let server = error.as_database_error()?.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?;
-    Some(server.number())
+fn fault(error: &sqlx::Error) -> Fault {
+    let Some(error) = error.as_database_error() else { return Fault::Other };
+    let of_mysql = || error.try_downcast_ref::<MySqlDatabaseError>().map(mysql::fault);
+    let of_sqlite = || error.try_downcast_ref::<SqliteError>().map(sqlite::fault);
+    of_mysql().or_else(of_sqlite).unwrap_or(Fault::Other)
 }
 
 /// Whether an INSERT met a row that is there already.
 pub(crate) fn duplicate(error: &sqlx::Error) -> bool {
-    server_number(error) == Some(DUPLICATE_KEY)
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

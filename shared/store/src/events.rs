@@ -3,11 +3,12 @@
 
 use spike_domain::{EventDef, EventId, EventState, Money, ProductId, Window};
 
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::{Conn, Row};
 use crate::products::set_aside;
-use crate::sql::{NOW_MS, at, money_at, offset, signed, u32_at, u64_at};
+use crate::query::query;
+use crate::sql::{at, money_at, offset, signed, u32_at, u64_at};
 use crate::transaction::{read, transact, under_lock};
 use crate::{Conflict, Page, Result, Store, StoreError};
 
@@ -79,7 +80,7 @@ impl Store {
     pub async fn event(&self, event: EventId) -> Result<Option<EventRow>> {
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?"));
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(event.0).fetch_optional(conn).await?;
+            let row = query(text).bind(event.0).fetch_optional(conn).await?;
             row.as_ref().map(EventRow::read).transpose()
         })
     }
@@ -90,8 +91,8 @@ impl Store {
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events ORDER BY id DESC LIMIT ? OFFSET ?"));
         read!(self, |conn| {
             let rows =
-                sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
-            let count = sqlx::query("SELECT COUNT(*) AS total FROM spike_events").fetch_one(conn).await?;
+                query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
+            let count = query("SELECT COUNT(*) AS total FROM spike_events").fetch_one(conn).await?;
             Ok(Page {
                 items: rows.iter().map(EventRow::read).collect::<Result<_>>()?,
                 total: u64_at(&count, "total")?,
@@ -101,25 +102,27 @@ impl Store {
 
     /// Every event a gateway may be asked about: not closed, or closed lately.
     pub async fn events_for_gateways(&self) -> Result<Vec<EventRow>> {
+        let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {NOW_MS} - ? ORDER BY id"
+            "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {now} - ? ORDER BY id"
         ));
         read!(self, |conn| {
             let query =
-                sqlx::query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
+                query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(EventRow::read).collect()
         })
     }
 
     /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers.
     pub async fn events_to_watch(&self) -> Result<Vec<WatchedEvent>> {
+        let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
             "SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state IN (?, ?) OR e.state = ? AND \
-             (e.updated_at_ms > {NOW_MS} - ? OR EXISTS (SELECT 1 FROM restock_outbox m \
+             (e.updated_at_ms > {now} - ? OR EXISTS (SELECT 1 FROM restock_outbox m \
              WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
         ));
         read!(self, |conn| {
-            let query = sqlx::query(text)
+            let query = query(text)
                 .bind(EventState::Open.code())
                 .bind(EventState::Paused.code())
                 .bind(EventState::Closed.code())
@@ -132,8 +135,9 @@ impl Store {
     /// scheduled to open (warm-up), open to paused and back, anything to closed. Errors: `NotFound`,
     /// `Conflict(EventState)`.
     pub async fn set_event_state(&self, event: EventId, state: EventState) -> Result<EventRow> {
+        let now = self.dialect().now_ms();
         let update = format!(
-            "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
+            "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {now} WHERE id = ?"
         );
         let select = format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?");
         under_lock!(self, event, |tx, locked| {
@@ -143,16 +147,16 @@ impl Store {
             if !may_become(locked.row.state, state) {
                 return Err(StoreError::conflict(Conflict::EventState));
             }
-            let query = sqlx::query(AssertSqlSafe(update.clone())).bind(state.code()).bind(event.0);
-            query.execute(&mut *tx).await?;
-            let row = sqlx::query(AssertSqlSafe(select.clone())).bind(event.0).fetch_one(tx).await?;
+            let update = query(AssertSqlSafe(update.clone())).bind(state.code()).bind(event.0);
+            update.execute(tx).await?;
+            let row = query(AssertSqlSafe(select.clone())).bind(event.0).fetch_one(tx).await?;
             EventRow::read(&row)
         })
     }
 }
 
 impl EventRow {
-    pub(crate) fn read(row: &MySqlRow) -> Result<Self> {
+    pub(crate) fn read(row: &Row) -> Result<Self> {
         let window =
             Window { starts_at_ms: u64_at(row, "starts_at_ms")?, ends_at_ms: u64_at(row, "ends_at_ms")? };
         let def = EventDef {
@@ -177,12 +181,12 @@ impl EventRow {
 }
 
 impl WatchedEvent {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self { id: EventId(at(row, "id")?), epoch: u64_at(row, "epoch")?, state: state_at(row)? })
     }
 }
 
-fn state_at(row: &MySqlRow) -> Result<EventState> {
+fn state_at(row: &Row) -> Result<EventState> {
     let code: i8 = at(row, "state")?;
     EventState::from_code(code).ok_or_else(|| StoreError::corrupt(format!("event state {code}")))
 }
@@ -192,13 +196,14 @@ fn may_become(from: EventState, to: EventState) -> bool {
     matches!((from, to), (Scheduled | Paused, Open) | (Open, Paused) | (Scheduled | Open | Paused, Closed))
 }
 
-async fn insert(tx: &mut MySqlConnection, event: &NewEvent) -> Result<EventId> {
+async fn insert(tx: &mut Conn, event: &NewEvent) -> Result<EventId> {
+    let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
         "INSERT INTO spike_events (product_id, name, total, price_minor, currency, per_user_limit, pay_timeout_s, \
          starts_at_ms, ends_at_ms, state, created_at_ms, updated_at_ms) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW_MS}, {NOW_MS})"
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {now}, {now})"
     ));
-    let query = sqlx::query(text)
+    let query = query(text)
         .bind(event.product_id.0)
         .bind(&event.name)
         .bind(event.total)
@@ -209,10 +214,7 @@ async fn insert(tx: &mut MySqlConnection, event: &NewEvent) -> Result<EventId> {
         .bind(signed(event.window.starts_at_ms))
         .bind(signed(event.window.ends_at_ms))
         .bind(EventState::Scheduled.code());
-    let done = query.execute(tx).await?;
-    i64::try_from(done.last_insert_id())
-        .map(EventId)
-        .map_err(|_| StoreError::corrupt("event id beyond 63 bits"))
+    Ok(EventId(query.execute(tx).await?.last_id))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, QueuedOrder};
 
-use sqlx::MySqlConnection;
-
+use crate::backend::Conn;
 use crate::error::duplicate;
 use crate::order_rows::{NewRow, existing, insert_markers, insert_rows, live_users};
 use crate::plan::{Standing, Verdict, plain, plan};
+use crate::sql::run_text;
 use crate::transaction::{BACK_TO_LOCK, LockedEvent, under_lock};
 use crate::{Result, Store};
 
@@ -48,7 +48,7 @@ impl Store {
 /// tried first; a duplicate key, which is a replay or a live-claim conflict, takes it back and the careful
 /// way begins.
 pub(crate) async fn write_orders(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     orders: &[&QueuedOrder],
 ) -> Result<Vec<(OrderId, OrderStatus)>> {
@@ -56,7 +56,7 @@ pub(crate) async fn write_orders(
         let rows: Vec<NewRow<'_>> = orders.iter().map(|order| (*order, OrderStatus::Pending)).collect();
         match insert_rows(tx, locked, &rows).await {
             Ok(()) => return Ok(orders.iter().map(|order| (order.order, OrderStatus::Pending)).collect()),
-            Err(error) if duplicate(&error) => sqlx::raw_sql(BACK_TO_LOCK).execute(&mut *tx).await?,
+            Err(error) if duplicate(&error) => run_text(tx, BACK_TO_LOCK.to_owned()).await?,
             Err(error) => return Err(error.into()),
         };
     }
@@ -64,7 +64,7 @@ pub(crate) async fn write_orders(
 }
 
 async fn write_carefully(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     orders: &[&QueuedOrder],
 ) -> Result<Vec<(OrderId, OrderStatus)>> {
@@ -96,7 +96,7 @@ async fn write_carefully(
 
 /// Entries of other epochs: those with a row for every order are done, the others are returned.
 async fn judge_others(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     others: &[&OutboxEntry],
     seen: &mut HashSet<OrderId>,
     outcomes: &mut Vec<(OrderId, OrderStatus)>,

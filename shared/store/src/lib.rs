@@ -1,17 +1,22 @@
-//! Every SQL statement of the system, a file a table or a transaction. MySQL 8 and MariaDB 10.11.
+//! Every SQL statement of the system, a file a table or a transaction, for MySQL 8 and MariaDB 10.11 and for
+//! SQLite, the embedded default. Each statement is written once: `dialect` holds the few words that differ,
+//! `backend` and `query` run it on either database, `mysql` and `sqlite` connect.
 //!
 //! The protocol's transactions (`insert`, `adopt`, `poison`, `rebuild`, `restock`, `order_life`) share three
 //! rules: READ COMMITTED; the event's row is locked first, so that two of them on one event never run at once
 //! and never deadlock; and no decision rests on a value read outside that lock. Only the database's clock
-//! decides. A deadlock or a lock timeout rolls the whole transaction back and it runs again, a few times.
+//! decides. Where MySQL locks the row, SQLite has one connection that writes. A deadlock or a lock timeout rolls the whole transaction back and it runs again, a few times.
 
 mod adopt;
 mod audit;
+mod backend;
 mod connection;
+mod dialect;
 mod error;
 mod events;
 mod every_row;
 mod insert;
+mod mysql;
 mod order_life;
 mod order_rows;
 mod orders;
@@ -19,9 +24,11 @@ mod plan;
 mod poison;
 mod presence;
 mod products;
+mod query;
 mod rebuild;
 mod restock;
 mod sql;
+mod sqlite;
 mod transaction;
 mod users;
 
@@ -43,7 +50,7 @@ pub use users::{NewUser, UserRow};
 /// A handle on the database; clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: sqlx::MySqlPool,
+    backend: backend::Backend,
     statement_timeout: std::time::Duration,
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::{Conn, Row};
 use crate::order_rows::{give_back, insert_markers};
-use crate::sql::{CHUNK, NOW_MS, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
+use crate::query::query;
+use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
 use crate::transaction::{LockedEvent, read, under_lock};
 use crate::{Result, Store, StoreError};
 
@@ -78,7 +79,7 @@ impl Store {
     /// Marks a pending order as paid, within its deadline by the database's clock. Errors: `NotFound`.
     pub async fn pay_order(&self, order: OrderId) -> Result<Change> {
         let found = self.whose(order).await?.ok_or(StoreError::NotFound)?;
-        let in_time = format!("AND expires_at_ms > {NOW_MS}");
+        let in_time = format!("AND expires_at_ms > {}", self.dialect().now_ms());
         under_lock!(self, found.event, |tx, _locked| {
             if update_status(tx, order, PAID, &in_time).await? {
                 return Ok(Change::Done(found));
@@ -89,8 +90,9 @@ impl Store {
 
     /// Orders past their deadline, by event: candidates only, nothing is locked yet.
     async fn due(&self, limit: u32) -> Result<BTreeMap<EventId, Vec<OrderId>>> {
+        let now = self.dialect().now_ms();
         let text = format!(
-            "SELECT order_id, event_id FROM spike_orders WHERE status = {PENDING} AND expires_at_ms <= {NOW_MS} \
+            "SELECT order_id, event_id FROM spike_orders WHERE status = {PENDING} AND expires_at_ms <= {now} \
              ORDER BY expires_at_ms LIMIT {limit}"
         );
         read!(self, |conn| {
@@ -116,8 +118,9 @@ impl Store {
                     format!("SELECT order_id, event_id, user_id, quantity FROM spike_orders WHERE {due}");
                 let rows = rows_of_text(tx, text).await?;
                 let found = rows.iter().map(ChangedOrder::read).collect::<Result<Vec<_>>>()?;
+                let now = tx.dialect().now_ms();
                 let text = format!(
-                    "UPDATE spike_orders SET status = {CANCELLED}, updated_at_ms = {NOW_MS} WHERE {due}"
+                    "UPDATE spike_orders SET status = {CANCELLED}, updated_at_ms = {now} WHERE {due}"
                 );
                 let changed = run_text(tx, text).await?;
                 if changed != found.len() as u64 {
@@ -136,14 +139,14 @@ impl Store {
     async fn whose(&self, order: OrderId) -> Result<Option<ChangedOrder>> {
         let text = "SELECT order_id, event_id, user_id, quantity FROM spike_orders WHERE order_id = ?";
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(&order.bytes()[..]).fetch_optional(conn).await?;
+            let row = query(text).bind(&order.bytes()[..]).fetch_optional(conn).await?;
             row.as_ref().map(ChangedOrder::read).transpose()
         })
     }
 }
 
 impl ChangedOrder {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             order: order_at(row, "order_id")?,
             event: EventId(at(row, "event_id")?),
@@ -154,7 +157,7 @@ impl ChangedOrder {
 }
 
 /// Gives the units of cancelled orders back to the event, and leaves markers for Redis.
-async fn free(tx: &mut MySqlConnection, locked: &LockedEvent, orders: &[ChangedOrder]) -> Result<()> {
+async fn free(tx: &mut Conn, locked: &LockedEvent, orders: &[ChangedOrder]) -> Result<()> {
     if orders.is_empty() {
         return Ok(());
     }
@@ -164,17 +167,18 @@ async fn free(tx: &mut MySqlConnection, locked: &LockedEvent, orders: &[ChangedO
 }
 
 /// The one conditional update: whether this call took the order out of PENDING.
-async fn update_status(tx: &mut MySqlConnection, order: OrderId, to: i8, condition: &str) -> Result<bool> {
+async fn update_status(tx: &mut Conn, order: OrderId, to: i8, condition: &str) -> Result<bool> {
+    let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
-        "UPDATE spike_orders SET status = {to}, updated_at_ms = {NOW_MS} \
+        "UPDATE spike_orders SET status = {to}, updated_at_ms = {now} \
          WHERE order_id = ? AND status = {PENDING} {condition}"
     ));
-    let done = sqlx::query(text).bind(&order.bytes()[..]).execute(tx).await?;
-    Ok(done.rows_affected() == 1)
+    let done = query(text).bind(&order.bytes()[..]).execute(tx).await?;
+    Ok(done.rows == 1)
 }
 
-async fn status_of(tx: &mut MySqlConnection, order: OrderId) -> Result<OrderStatus> {
-    let query = sqlx::query("SELECT status FROM spike_orders WHERE order_id = ?").bind(&order.bytes()[..]);
+async fn status_of(tx: &mut Conn, order: OrderId) -> Result<OrderStatus> {
+    let query = query("SELECT status FROM spike_orders WHERE order_id = ?").bind(&order.bytes()[..]);
     status_at(&query.fetch_one(tx).await?, "status")
 }
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use spike_domain::{OrderId, OrderStatus, QueuedOrder, UserId};
-use sqlx::MySqlConnection;
-
+use crate::backend::Conn;
+use crate::dialect::Dialect;
 use crate::sql::{
     CHUNK, at, number_list, order_at, order_list, push_hex, rows_of_text, run_text, signed, status_at,
 };
@@ -23,7 +23,7 @@ pub(crate) type NewRow<'a> = (&'a QueuedOrder, OrderStatus);
 /// can tell a duplicate key from the rest; of a failed call some rows may be there until the caller rolls
 /// back.
 pub(crate) async fn insert_rows(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     rows: &[NewRow<'_>],
 ) -> Result<(), sqlx::Error> {
@@ -35,7 +35,7 @@ pub(crate) async fn insert_rows(
         if let Some((order, _)) = chunk.iter().find(|(order, _)| !key_fits(order)) {
             return Err(sqlx::Error::Encode(format!("order {}: its key is no hash", order.order).into()));
         }
-        let mut text = insert_text(locked, chunk);
+        let mut text = insert_text(tx.dialect(), locked, chunk);
         let mut expected = chunk.len() as u64;
         // The counter travels with the last rows: one round trip less.
         if chunks.peek().is_none() && units > 0 {
@@ -60,7 +60,7 @@ pub(crate) async fn insert_rows(
 
 /// Leaves a restock marker for each order.
 pub(crate) async fn insert_markers(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     orders: &[(OrderId, UserId, u32)],
 ) -> Result<()> {
@@ -82,7 +82,7 @@ pub(crate) async fn insert_markers(
 
 /// Those of `orders` that have a row, of whatever event, with its status.
 pub(crate) async fn existing(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     orders: &[OrderId],
 ) -> Result<HashMap<OrderId, OrderStatus>> {
     let mut found = HashMap::with_capacity(orders.len());
@@ -98,7 +98,7 @@ pub(crate) async fn existing(
 
 /// Those of `users` who hold a live order in the event.
 pub(crate) async fn live_users(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     users: &[UserId],
 ) -> Result<HashSet<UserId>> {
@@ -117,7 +117,7 @@ pub(crate) async fn live_users(
 }
 
 /// Takes units of dead orders off the event's counter.
-pub(crate) async fn give_back(tx: &mut MySqlConnection, locked: &LockedEvent, units: u64) -> Result<()> {
+pub(crate) async fn give_back(tx: &mut Conn, locked: &LockedEvent, units: u64) -> Result<()> {
     let event = locked.id();
     let text = format!(
         "UPDATE spike_events SET reserved = reserved - {units} WHERE id = {event} AND reserved >= {units}"
@@ -136,12 +136,12 @@ pub(crate) fn key_fits(order: &QueuedOrder) -> bool {
 }
 
 /// One INSERT of `rows`, which are at most [`CHUNK`].
-fn insert_text(locked: &LockedEvent, rows: &[NewRow<'_>]) -> String {
+fn insert_text(dialect: Dialect, locked: &LockedEvent, rows: &[NewRow<'_>]) -> String {
     let def = &locked.row.def;
     let (event, price, epoch, now) = (def.id, def.price.minor, locked.row.epoch, locked.now_ms);
     let expires = now + u64::from(def.pay_timeout_s) * 1000;
     let mut currency = String::new();
-    push_hex(&mut currency, def.price.currency.as_str().as_bytes());
+    dialect.push_text(&mut currency, def.price.currency.as_str());
 
     let mut text = String::with_capacity(220 + rows.len() * 260);
     text.push_str(
@@ -156,7 +156,7 @@ fn insert_text(locked: &LockedEvent, rows: &[NewRow<'_>]) -> String {
         write!(text, ",{event},{user},{quantity},{price},{amount},{currency},{status},")
             .expect("writing to a String cannot fail");
         match &order.key {
-            Some(key) => push_hex(&mut text, key.as_bytes()),
+            Some(key) => dialect.push_text(&mut text, key),
             None => text.push_str("NULL"),
         }
         let accepted = signed(order.accepted_at_ms);

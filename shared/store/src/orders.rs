@@ -3,8 +3,9 @@
 use spike_domain::{EventId, Money, OrderId, OrderStatus, UserId};
 
 use sqlx::AssertSqlSafe;
-use sqlx::mysql::MySqlRow;
 
+use crate::backend::Row;
+use crate::query::query;
 use crate::sql::{at, money_at, order_at, status_at, u32_at, u64_at};
 use crate::transaction::read;
 use crate::{Result, Store};
@@ -47,7 +48,7 @@ impl Store {
         let text =
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_orders WHERE order_id = ? AND user_id = ?"));
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
+            let row = query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
             row.as_ref().map(SpikeOrderRow::read).transpose()
         })
     }
@@ -66,14 +67,14 @@ impl Store {
             "SELECT {COLUMNS} FROM spike_orders WHERE user_id = ? AND order_id < ? ORDER BY order_id DESC LIMIT ?"
         ));
         read!(self, |conn| {
-            let query = sqlx::query(text).bind(user.0).bind(&before[..]).bind(limit);
+            let query = query(text).bind(user.0).bind(&before[..]).bind(limit);
             query.fetch_all(conn).await?.iter().map(SpikeOrderRow::read).collect()
         })
     }
 }
 
 impl SpikeOrderRow {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             order: order_at(row, "order_id")?,
             event: EventId(at(row, "event_id")?),

@@ -2,11 +2,12 @@
 
 use spike_domain::{EventId, OrderId, OrderStatus, QueuedOrder};
 
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::Conn;
 use crate::order_rows::{existing, insert_markers, insert_rows, key_fits};
-use crate::sql::NOW_MS;
-use crate::transaction::{read, under_lock};
+use crate::query::query;
+use crate::transaction::{transact, under_lock};
 use crate::{Fenced, Result, Store};
 
 /// An order that no INSERT takes, as bisection found it.
@@ -69,7 +70,7 @@ impl Store {
         reason: &str,
         payload: &[u8],
     ) -> Result<()> {
-        read!(self, |conn| { Letter { source, message_id, reason, payload, about: None }.insert(conn).await })
+        transact!(self, |tx| { Letter { source, message_id, reason, payload, about: None }.insert(tx).await })
     }
 }
 
@@ -83,12 +84,13 @@ struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    async fn insert(&self, conn: &mut MySqlConnection) -> Result<()> {
+    async fn insert(&self, conn: &mut Conn) -> Result<()> {
+        let now = conn.dialect().now_ms();
         let text = AssertSqlSafe(format!(
             "INSERT INTO dead_letters (source, message_id, reason, payload, event_id, order_id, created_at_ms) \
-             VALUES (?, ?, ?, ?, ?, ?, {NOW_MS})"
+             VALUES (?, ?, ?, ?, ?, ?, {now})"
         ));
-        let query = sqlx::query(text)
+        let query = query(text)
             .bind(cut(self.source, SOURCE_MAX))
             .bind(cut(self.message_id, MESSAGE_ID_MAX))
             .bind(cut(self.reason, REASON_MAX))

@@ -2,11 +2,12 @@
 
 use spike_domain::{Money, ProductId};
 
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::{Conn, Row};
 use crate::error::duplicate;
-use crate::sql::{NOW_MS, at, money_at, offset, u32_at, u64_at};
+use crate::query::query;
+use crate::sql::{at, money_at, offset, u32_at, u64_at};
 use crate::transaction::{read, transact};
 use crate::{Conflict, Page, Result, Store, StoreError};
 
@@ -71,7 +72,7 @@ impl Store {
         let text =
             AssertSqlSafe(format!("SELECT {COLUMNS} FROM products WHERE id = ? AND deleted_at_ms IS NULL"));
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
+            let row = query(text).bind(product.0).fetch_optional(conn).await?;
             row.as_ref().map(ProductRow::read).transpose()
         })
     }
@@ -83,9 +84,9 @@ impl Store {
         ));
         read!(self, |conn| {
             let rows =
-                sqlx::query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
+                query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
             let count = "SELECT COUNT(*) AS total FROM products WHERE deleted_at_ms IS NULL";
-            let total = u64_at(&sqlx::query(count).fetch_one(conn).await?, "total")?;
+            let total = u64_at(&query(count).fetch_one(conn).await?, "total")?;
             Ok(Page { items: rows.iter().map(ProductRow::read).collect::<Result<_>>()?, total })
         })
     }
@@ -94,23 +95,24 @@ impl Store {
     pub async fn inventory(&self, product: ProductId) -> Result<Option<Inventory>> {
         let text = "SELECT available, reserved, sold FROM inventory WHERE product_id = ?";
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(product.0).fetch_optional(conn).await?;
+            let row = query(text).bind(product.0).fetch_optional(conn).await?;
             row.as_ref().map(Inventory::read).transpose()
         })
     }
 }
 
 /// Moves units of a product from available to reserved. Errors: `NotFound`, `Conflict(Inventory)`.
-pub(crate) async fn set_aside(tx: &mut MySqlConnection, product: ProductId, units: u32) -> Result<()> {
+pub(crate) async fn set_aside(tx: &mut Conn, product: ProductId, units: u32) -> Result<()> {
+    let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
-        "UPDATE inventory SET available = available - ?, reserved = reserved + ?, updated_at_ms = {NOW_MS} \
+        "UPDATE inventory SET available = available - ?, reserved = reserved + ?, updated_at_ms = {now} \
          WHERE product_id = ? AND available >= ?"
     ));
-    let query = sqlx::query(text).bind(units).bind(units).bind(product.0).bind(units);
-    if query.execute(&mut *tx).await?.rows_affected() == 1 {
+    let update = query(text).bind(units).bind(units).bind(product.0).bind(units);
+    if update.execute(tx).await?.rows == 1 {
         return Ok(());
     }
-    let known = sqlx::query("SELECT product_id FROM inventory WHERE product_id = ?").bind(product.0);
+    let known = query("SELECT product_id FROM inventory WHERE product_id = ?").bind(product.0);
     match known.fetch_optional(tx).await? {
         Some(_) => Err(StoreError::conflict(Conflict::Inventory)),
         None => Err(StoreError::NotFound),
@@ -118,7 +120,7 @@ pub(crate) async fn set_aside(tx: &mut MySqlConnection, product: ProductId, unit
 }
 
 impl ProductRow {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             id: ProductId(at(row, "id")?),
             sku: at(row, "sku")?,
@@ -133,7 +135,7 @@ impl ProductRow {
 }
 
 impl Inventory {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             available: u32_at(row, "available")?,
             reserved: u32_at(row, "reserved")?,
@@ -142,26 +144,25 @@ impl Inventory {
     }
 }
 
-async fn insert(tx: &mut MySqlConnection, product: &NewProduct) -> Result<ProductId> {
+async fn insert(tx: &mut Conn, product: &NewProduct) -> Result<ProductId> {
+    let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
         "INSERT INTO products (sku, name, description, price_minor, currency, created_at_ms, updated_at_ms) \
-         VALUES (?, ?, ?, ?, ?, {NOW_MS}, {NOW_MS})"
+         VALUES (?, ?, ?, ?, ?, {now}, {now})"
     ));
-    let query = sqlx::query(text)
+    let insert = query(text)
         .bind(&product.sku)
         .bind(&product.name)
         .bind(&product.description)
         .bind(product.price.minor)
         .bind(product.price.currency.as_str());
-    let done = query.execute(&mut *tx).await.map_err(|error| match duplicate(&error) {
+    let done = insert.execute(tx).await.map_err(|error| match duplicate(&error) {
         true => StoreError::conflict(Conflict::Sku),
         false => error.into(),
     })?;
-    let id =
-        i64::try_from(done.last_insert_id()).map_err(|_| StoreError::corrupt("product id beyond 63 bits"))?;
     let text = AssertSqlSafe(format!(
-        "INSERT INTO inventory (product_id, available, updated_at_ms) VALUES (?, ?, {NOW_MS})"
+        "INSERT INTO inventory (product_id, available, updated_at_ms) VALUES (?, ?, {now})"
     ));
-    sqlx::query(text).bind(id).bind(product.stock).execute(tx).await?;
-    Ok(ProductId(id))
+    query(text).bind(done.last_id).bind(product.stock).execute(tx).await?;
+    Ok(ProductId(done.last_id))
 }

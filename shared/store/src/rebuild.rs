@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use spike_domain::{EventDef, EventId, EventState, OrderId, OrderStatus, QueuedOrder, UserId};
 
-use sqlx::MySqlConnection;
-
+use crate::backend::Conn;
 use crate::every_row::for_every_row;
 use crate::order_rows::{NewRow, existing, insert_rows};
+use crate::query::query;
 use crate::sql::{CHUNK, at, order_at, run_text, signed, status_at, u32_at};
 use crate::transaction::{LockedEvent, under_lock};
 use crate::{Fenced, Result, Store};
@@ -57,7 +57,7 @@ impl Store {
     pub async fn bump_epoch(&self, event: EventId, at_least: u64, now_ms: u64) -> Result<u64> {
         under_lock!(self, event, |tx, locked| {
             let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
-            let query = sqlx::query("UPDATE spike_events SET epoch = ? WHERE id = ?");
+            let query = query("UPDATE spike_events SET epoch = ? WHERE id = ?");
             query.bind(signed(epoch)).bind(event.0).execute(tx).await?;
             Ok(epoch)
         })
@@ -97,7 +97,7 @@ impl Store {
 
 /// The stock of these orders will be counted as free by the snapshot itself; releasing them again would sell
 /// it twice.
-async fn close_markers(tx: &mut MySqlConnection, locked: &LockedEvent) -> Result<()> {
+async fn close_markers(tx: &mut Conn, locked: &LockedEvent) -> Result<()> {
     let (event, now, epoch) = (locked.id(), locked.now_ms, locked.row.epoch);
     let text = format!(
         "UPDATE restock_outbox SET done_at_ms = {now}, done_epoch = {epoch} \
@@ -108,7 +108,7 @@ async fn close_markers(tx: &mut MySqlConnection, locked: &LockedEvent) -> Result
 }
 
 async fn write_lost(
-    tx: &mut MySqlConnection,
+    tx: &mut Conn,
     locked: &LockedEvent,
     claims: &[KnownClaim],
     in_outbox: &HashSet<OrderId>,

@@ -2,8 +2,8 @@
 
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
-use sqlx::mysql::MySqlRow;
-
+use crate::backend::Row;
+use crate::query::query;
 use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at, u64_at};
 use crate::transaction::{read, under_lock};
 use crate::{Fenced, Result, Store};
@@ -31,9 +31,10 @@ impl Store {
     pub async fn open_markers(&self, limit_per_event: u32) -> Result<Vec<Marker>> {
         read!(self, |conn| {
             let text = "SELECT DISTINCT event_id FROM restock_outbox WHERE done_at_ms IS NULL";
-            let events: Vec<i64> = sqlx::query_scalar(text).fetch_all(&mut *conn).await?;
+            let events = query(text).fetch_all(conn).await?;
             let mut markers = Vec::new();
-            for event in events {
+            for event in &events {
+                let event: i64 = at(event, "event_id")?;
                 let text = format!(
                     "SELECT m.order_id, m.event_id, m.user_id, m.quantity, e.epoch, o.status \
                      FROM restock_outbox m JOIN spike_events e ON e.id = m.event_id \
@@ -75,7 +76,7 @@ impl Store {
 }
 
 impl Marker {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             order: order_at(row, "order_id")?,
             event: EventId(at(row, "event_id")?),

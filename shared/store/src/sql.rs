@@ -6,13 +6,11 @@
 use std::fmt::Write as _;
 
 use spike_domain::{Currency, Money, OrderId, OrderStatus};
-use sqlx::mysql::{MySqlQueryResult, MySqlRow};
-use sqlx::{AssertSqlSafe, Decode, MySql, MySqlConnection, Row, Type};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::{Column, Conn, Row};
+use crate::query::Done;
 use crate::{Result, StoreError};
-
-/// The database's clock, Unix milliseconds: the start of the statement.
-pub(crate) const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
 
 /// Most rows or ids in one statement.
 pub(crate) const CHUNK: usize = 500;
@@ -51,50 +49,56 @@ pub(crate) fn number_list(numbers: impl Iterator<Item = i64>) -> String {
 }
 
 /// Runs text made of this file's literals.
-pub(crate) async fn run_text(conn: &mut MySqlConnection, text: String) -> Result<u64, sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await.map(|done: MySqlQueryResult| done.rows_affected())
+pub(crate) async fn run_text(conn: &mut Conn, text: String) -> Result<u64, sqlx::Error> {
+    let text = sqlx::raw_sql(AssertSqlSafe(text));
+    let done: Done = match conn {
+        Conn::MySql(conn) => text.execute(&mut **conn).await?.into(),
+        Conn::Sqlite(conn) => text.execute(&mut **conn).await?.into(),
+    };
+    Ok(done.rows)
 }
 
 /// Reads rows by text made of this file's literals.
-pub(crate) async fn rows_of_text(
-    conn: &mut MySqlConnection,
-    text: String,
-) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(conn).await
+pub(crate) async fn rows_of_text(conn: &mut Conn, text: String) -> Result<Vec<Row>, sqlx::Error> {
+    let text = sqlx::raw_sql(AssertSqlSafe(text));
+    Ok(match conn {
+        Conn::MySql(conn) => text.fetch_all(&mut **conn).await?.into_iter().map(Row::MySql).collect(),
+        Conn::Sqlite(conn) => text.fetch_all(&mut **conn).await?.into_iter().map(Row::Sqlite).collect(),
+    })
 }
 
 /// A column as the driver reads it.
-pub(crate) fn at<'r, T: Decode<'r, MySql> + Type<MySql>>(row: &'r MySqlRow, column: &str) -> Result<T> {
-    row.try_get(column).map_err(|error| StoreError::corrupt(format!("column {column}: {error}")))
+pub(crate) fn at<'r, T: Column<'r>>(row: &'r Row, column: &str) -> Result<T> {
+    row.get(column).map_err(|error| StoreError::corrupt(format!("column {column}: {error}")))
 }
 
 /// A non-negative BIGINT.
-pub(crate) fn u64_at(row: &MySqlRow, column: &str) -> Result<u64> {
+pub(crate) fn u64_at(row: &Row, column: &str) -> Result<u64> {
     let value: i64 = at(row, column)?;
     u64::try_from(value).map_err(|_| StoreError::corrupt(format!("column {column}: {value} below zero")))
 }
 
 /// A non-negative integer of at most 32 bits.
-pub(crate) fn u32_at(row: &MySqlRow, column: &str) -> Result<u32> {
+pub(crate) fn u32_at(row: &Row, column: &str) -> Result<u32> {
     let value: i64 = at(row, column)?;
     u32::try_from(value).map_err(|_| StoreError::corrupt(format!("column {column}: {value} out of range")))
 }
 
 /// A BINARY(16) id.
-pub(crate) fn order_at(row: &MySqlRow, column: &str) -> Result<OrderId> {
+pub(crate) fn order_at(row: &Row, column: &str) -> Result<OrderId> {
     let bytes: &[u8] = at(row, column)?;
     let id = uuid::Uuid::from_slice(bytes);
     id.map(OrderId).map_err(|_| StoreError::corrupt(format!("column {column}: {} bytes", bytes.len())))
 }
 
 /// An order's status.
-pub(crate) fn status_at(row: &MySqlRow, column: &str) -> Result<OrderStatus> {
+pub(crate) fn status_at(row: &Row, column: &str) -> Result<OrderStatus> {
     let code: i8 = at(row, column)?;
     OrderStatus::from_code(code).ok_or_else(|| StoreError::corrupt(format!("column {column}: status {code}")))
 }
 
 /// An amount, with the row's `currency`.
-pub(crate) fn money_at(row: &MySqlRow, column: &str) -> Result<Money> {
+pub(crate) fn money_at(row: &Row, column: &str) -> Result<Money> {
     let word: &str = at(row, "currency")?;
     let currency = Currency::parse(word).ok_or_else(|| StoreError::corrupt(format!("currency {word:?}")))?;
     Ok(Money { minor: at(row, column)?, currency })

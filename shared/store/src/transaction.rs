@@ -6,11 +6,11 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use spike_domain::EventId;
-use sqlx::pool::PoolConnection;
-use sqlx::{MySql, MySqlConnection};
 
+use crate::backend::{Access, Conn};
 use crate::events::{self, EventRow};
-use crate::sql::{NOW_MS, u64_at};
+use crate::mysql::NO_STATEMENT_LIMIT;
+use crate::sql::{rows_of_text, run_text, u64_at};
 use crate::{Result, Store, StoreError};
 
 /// Runs of one transaction before a lock conflict is the caller's.
@@ -36,11 +36,6 @@ impl LockedEvent {
     }
 }
 
-/// Lifts the limit on one statement's time. Each server runs the comment that is meant for it; the time to
-/// wait for a table's definition stands first only because one of them must be no comment.
-pub(crate) const NO_STATEMENT_LIMIT: &str = "SET SESSION lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */ \
-    /*!80000 , max_execution_time = 0 */";
-
 /// What the body of a locked transaction goes back to when its fast way fails: the moment after the lock.
 pub(crate) const BACK_TO_LOCK: &str = "ROLLBACK TO SAVEPOINT locked";
 
@@ -54,7 +49,7 @@ macro_rules! read {
     (@run $session:expr, $limit:expr, |$conn:ident| $body:block) => {{
         let mut session = $session.await?;
         let result = $crate::transaction::within($limit, async {
-            let $conn: &mut sqlx::MySqlConnection = &mut session;
+            let $conn: &mut $crate::backend::Conn = &mut session;
             $body
         })
         .await;
@@ -62,10 +57,10 @@ macro_rules! read {
         result
     }};
     (whole_event $store:expr, |$conn:ident| $body:block) => {
-        $crate::transaction::read!(@run $store.patient_session(), $store.limit_whole_event(), |$conn| $body)
+        $crate::transaction::read!(@run $store.patient_session($crate::backend::Access::Read), $store.limit_whole_event(), |$conn| $body)
     };
     ($store:expr, |$conn:ident| $body:block) => {
-        $crate::transaction::read!(@run $store.session(), $store.limit(), |$conn| $body)
+        $crate::transaction::read!(@run $store.session($crate::backend::Access::Read), $store.limit(), |$conn| $body)
     };
 }
 
@@ -74,11 +69,11 @@ macro_rules! transact {
     ($store:expr, |$tx:ident| $body:block) => {{
         let mut attempts = $crate::transaction::Attempts::begin($store.limit());
         loop {
-            let mut session = $store.session().await?;
+            let mut session = $store.session($crate::backend::Access::Write).await?;
             let result = $crate::transaction::within($store.limit(), async {
                 let result = async {
                     $crate::transaction::begin(&mut session).await?;
-                    let $tx: &mut sqlx::MySqlConnection = &mut session;
+                    let $tx: &mut $crate::backend::Conn = &mut session;
                     $body
                 }
                 .await;
@@ -104,7 +99,7 @@ macro_rules! under_lock {
                 let result = async {
                     let locked = $crate::transaction::begin_locked(&mut session, $event).await?;
                     let $locked: &$crate::transaction::LockedEvent = &locked;
-                    let $tx: &mut sqlx::MySqlConnection = &mut session;
+                    let $tx: &mut $crate::backend::Conn = &mut session;
                     $body
                 }
                 .await;
@@ -118,11 +113,12 @@ macro_rules! under_lock {
         }
     }};
     (whole_event $store:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {
-        $crate::transaction::under_lock!(@run $store.patient_session(), $store.limit_whole_event(), $event,
+        $crate::transaction::under_lock!(@run $store.patient_session($crate::backend::Access::Write), $store.limit_whole_event(), $event,
             |$tx, $locked| $body)
     };
     ($store:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {
-        $crate::transaction::under_lock!(@run $store.session(), $store.limit(), $event, |$tx, $locked| $body)
+        $crate::transaction::under_lock!(@run $store.session($crate::backend::Access::Write), $store.limit(), $event,
+            |$tx, $locked| $body)
     };
 }
 
@@ -139,33 +135,40 @@ impl Store {
         self.statement_timeout * WHOLE_EVENT_TIMEOUTS
     }
 
-    pub(crate) async fn session(&self) -> Result<Session> {
-        Ok(Session { connection: Some(self.pool.acquire().await?), for_the_pool: true })
+    pub(crate) async fn session(&self, access: Access) -> Result<Session> {
+        Ok(Session { connection: Some(self.backend.acquire(access).await?), for_the_pool: true })
     }
 
-    /// A session whose statements may take as long as the call. It is closed after it, rather than set back.
-    pub(crate) async fn patient_session(&self) -> Result<Session> {
-        let mut session = self.session().await?;
-        session.for_the_pool = false;
-        let run = async { Ok(sqlx::raw_sql(NO_STATEMENT_LIMIT).execute(&mut *session).await?) };
-        within(self.limit(), run).await?;
+    /// A session whose statements may take as long as the call. A server's is closed after it, rather than
+    /// set back; SQLite knows no limit on a statement.
+    pub(crate) async fn patient_session(&self, access: Access) -> Result<Session> {
+        let mut session = self.session(access).await?;
+        if matches!(*session, Conn::MySql(_)) {
+            session.for_the_pool = false;
+            within(self.limit(), async { Ok(run_text(&mut session, NO_STATEMENT_LIMIT.to_owned()).await?) })
+                .await?;
+        }
         Ok(session)
     }
 }
 
 /// Begins a transaction.
-pub(crate) async fn begin(conn: &mut MySqlConnection) -> Result<()> {
-    sqlx::raw_sql("BEGIN").execute(conn).await?;
+pub(crate) async fn begin(conn: &mut Conn) -> Result<()> {
+    run_text(conn, conn.dialect().begin().to_owned()).await?;
     Ok(())
 }
 
 /// Begins a transaction and locks the event's row; both and the savepoint travel together, in one round trip.
-pub(crate) async fn begin_locked(conn: &mut MySqlConnection, event: EventId) -> Result<LockedEvent> {
+pub(crate) async fn begin_locked(conn: &mut Conn, event: EventId) -> Result<LockedEvent> {
+    let dialect = conn.dialect();
     let text = format!(
-        "BEGIN; SELECT {columns}, {NOW_MS} AS now_ms FROM spike_events WHERE id = {event} FOR UPDATE; SAVEPOINT locked",
+        "{begin}; SELECT {columns}, {now} AS now_ms FROM spike_events WHERE id = {event} {for_update}; SAVEPOINT locked",
+        begin = dialect.begin(),
         columns = events::COLUMNS,
+        now = dialect.now_ms(),
+        for_update = dialect.for_update(),
     );
-    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).fetch_all(conn).await?;
+    let rows = rows_of_text(conn, text).await?;
     let row = rows.first().ok_or(StoreError::NotFound)?;
     Ok(LockedEvent { row: EventRow::read(row)?, now_ms: u64_at(row, "now_ms")? })
 }
@@ -208,18 +211,25 @@ impl Attempts {
 /// A connection that goes back to the pool only by [`Session::release_after`]; dropped otherwise, it is
 /// closed and the server rolls back what it had begun.
 pub(crate) struct Session {
-    connection: Option<PoolConnection<MySql>>,
+    connection: Option<Conn>,
     for_the_pool: bool,
 }
 
 impl Session {
-    /// COMMIT after a success, else ROLLBACK: a lock timeout alone ends only its statement.
+    /// COMMIT after a success, else ROLLBACK: a lock timeout alone ends only its statement. A session that
+    /// fails to end its transaction is closed, because nobody knows whether one is still open. (SQLite rolls
+    /// some failures back by itself, and one that never got its lock never began.)
     pub async fn end<T>(&mut self, result: Result<T>) -> Result<T> {
-        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        if !matches!(result, Err(StoreError::Unavailable(_))) {
-            sqlx::raw_sql(end).execute(&mut **self).await?;
+        if matches!(result, Err(StoreError::Unavailable(_))) {
+            return result;
         }
-        result
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = run_text(self, end.to_owned()).await;
+        self.for_the_pool &= ended.is_ok();
+        match (result, ended) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (result, _) => result,
+        }
     }
 
     /// Gives the connection back, unless the server has stopped answering on it.
@@ -233,20 +243,20 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
+            connection.discard();
         }
     }
 }
 
 impl Deref for Session {
-    type Target = MySqlConnection;
-    fn deref(&self) -> &MySqlConnection {
-        self.connection.as_deref().expect("taken only when the session ends")
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        self.connection.as_ref().expect("taken only when the session ends")
     }
 }
 
 impl DerefMut for Session {
-    fn deref_mut(&mut self) -> &mut MySqlConnection {
-        self.connection.as_deref_mut().expect("taken only when the session ends")
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.connection.as_mut().expect("taken only when the session ends")
     }
 }

@@ -2,11 +2,12 @@
 
 use spike_domain::{Role, UserId};
 
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, MySqlConnection, QueryBuilder};
+use sqlx::AssertSqlSafe;
 
+use crate::backend::{Conn, Row};
 use crate::error::duplicate;
-use crate::sql::{CHUNK, NOW_MS, at, u32_at, u64_at};
+use crate::query::query;
+use crate::sql::{CHUNK, at, u32_at, u64_at};
 use crate::transaction::{read, transact};
 use crate::{Conflict, Result, Store, StoreError};
 
@@ -58,7 +59,7 @@ impl Store {
         let email = normalised(email);
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE email = ?"));
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(email).fetch_optional(conn).await?;
+            let row = query(text).bind(&email).fetch_optional(conn).await?;
             row.as_ref().map(UserRow::read).transpose()
         })
     }
@@ -67,7 +68,7 @@ impl Store {
     pub async fn user_by_id(&self, user: UserId) -> Result<Option<UserRow>> {
         let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE id = ?"));
         read!(self, |conn| {
-            let row = sqlx::query(text).bind(user.0).fetch_optional(conn).await?;
+            let row = query(text).bind(user.0).fetch_optional(conn).await?;
             row.as_ref().map(UserRow::read).transpose()
         })
     }
@@ -102,18 +103,19 @@ impl Store {
 
     /// Changes what a user may do and ends every older token. Errors: `NotFound`.
     pub async fn set_role(&self, user: UserId, role: Role) -> Result<()> {
-        let text = AssertSqlSafe(format!(
-            "UPDATE users SET role = ?, token_version = token_version + 1, updated_at_ms = {NOW_MS} WHERE id = ?"
-        ));
-        read!(self, |conn| {
-            let done = sqlx::query(text).bind(role.as_str()).bind(user.0).execute(conn).await?;
-            if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        let now = self.dialect().now_ms();
+        let text = format!(
+            "UPDATE users SET role = ?, token_version = token_version + 1, updated_at_ms = {now} WHERE id = ?"
+        );
+        transact!(self, |tx| {
+            let query = query(AssertSqlSafe(text.clone())).bind(role.as_str()).bind(user.0);
+            if query.execute(tx).await?.rows == 1 { Ok(()) } else { Err(StoreError::NotFound) }
         })
     }
 }
 
 impl UserRow {
-    fn read(row: &MySqlRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         let word: &str = at(row, "role")?;
         let disabled: i8 = at(row, "disabled")?;
         Ok(Self {
@@ -134,28 +136,30 @@ fn normalised(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-/// Inserts users in one statement; the id of the first.
-async fn insert(tx: &mut MySqlConnection, users: &[NewUser]) -> Result<i64> {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO users (email, name, password_hash, role, created_at_ms, updated_at_ms) ",
+/// Inserts users in one statement; the id of one of them.
+async fn insert(tx: &mut Conn, users: &[NewUser]) -> Result<i64> {
+    let now = tx.dialect().now_ms();
+    let row = format!("(?, ?, ?, ?, {now}, {now})");
+    let text = format!(
+        "INSERT INTO users (email, name, password_hash, role, created_at_ms, updated_at_ms) VALUES {}",
+        vec![row.as_str(); users.len()].join(",")
     );
-    query.push_values(users, |mut row, user| {
-        row.push_bind(&user.email).push_bind(&user.name).push_bind(&user.password_hash);
-        row.push_bind(user.role.as_str()).push(NOW_MS).push(NOW_MS);
+    let values = query(AssertSqlSafe(text)).persistent(users.len() == CHUNK || users.len() == 1);
+    let query = users.iter().fold(values, |query, user| {
+        query.bind(&user.email).bind(&user.name).bind(&user.password_hash).bind(user.role.as_str())
     });
-    let done = query.build().persistent(users.len() == CHUNK || users.len() == 1).execute(tx).await;
-    let done = done.map_err(|error| match duplicate(&error) {
+    let done = query.execute(tx).await.map_err(|error| match duplicate(&error) {
         true => StoreError::conflict(Conflict::Email),
         false => error.into(),
     })?;
-    i64::try_from(done.last_insert_id()).map_err(|_| StoreError::corrupt("user id beyond 63 bits"))
+    Ok(done.last_id)
 }
 
 /// Ids by e-mail, because servers may be set to leave gaps between the ids of one INSERT.
-async fn ids_between(tx: &mut MySqlConnection, first: &str, last: &str) -> Result<Vec<UserId>> {
+async fn ids_between(tx: &mut Conn, first: &str, last: &str) -> Result<Vec<UserId>> {
     let text = "SELECT id FROM users WHERE email BETWEEN ? AND ? ORDER BY email";
-    let ids: Vec<i64> = sqlx::query_scalar(text).bind(first).bind(last).fetch_all(tx).await?;
-    Ok(ids.into_iter().map(UserId).collect())
+    let rows = query(text).bind(first).bind(last).fetch_all(tx).await?;
+    rows.iter().map(|row| at(row, "id").map(UserId)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,9 @@
+DROP TABLE order_items;
+DROP TABLE orders;
+DROP TABLE dead_letters;
+DROP TABLE restock_outbox;
+DROP TABLE spike_orders;
+DROP TABLE spike_events;
+DROP TABLE inventory;
+DROP TABLE products;
+DROP TABLE users;

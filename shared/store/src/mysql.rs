@@ -1,0 +1,118 @@
+//! MySQL 8 and MariaDB 10.11: the pool and its sessions, migrations that take turns, and what their error
+//! numbers mean.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
+
+use crate::connection::{DatabaseSettings, of_migration};
+use crate::error::Fault;
+use crate::{Result, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
+
+/// Longest wait for another process that is migrating, in seconds.
+const MIGRATION_WAIT_S: u32 = 300;
+
+/// A connection idle for longer is asked for a sign of life before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// Lifts the limit on one statement's time. Each server runs the comment that is meant for it; the time to
+/// wait for a table's definition stands first only because one of them must be no comment.
+pub(crate) const NO_STATEMENT_LIMIT: &str = "SET SESSION lock_wait_timeout = 600 /*M!100000 , max_statement_time = 0 */ \
+    /*!80000 , max_execution_time = 0 */";
+
+/// A pool without a first connection. Every session is READ COMMITTED, strict and in UTC.
+pub(crate) fn pool(settings: &DatabaseSettings) -> Result<MySqlPool> {
+    let options: MySqlConnectOptions =
+        settings.url.parse().map_err(|error: sqlx::Error| StoreError::Other(error.into()))?;
+    let options =
+        options.pipes_as_concat(false).no_engine_substitution(false).timezone(Some("+00:00".to_owned()));
+    let session = session_setup(settings.statement_timeout);
+    Ok(MySqlPoolOptions::new()
+        .min_connections(settings.connections_min)
+        .max_connections(settings.connections_max)
+        .acquire_timeout(settings.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|conn, about| {
+            Box::pin(async move {
+                if about.idle_for > TRUSTED_IDLE {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |conn, _about| {
+            let setup = session.clone();
+            Box::pin(async move {
+                sqlx::raw_sql(AssertSqlSafe(setup)).execute(conn).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// Applies what is not applied yet.
+pub(crate) async fn migrate(pool: &MySqlPool) -> Result<()> {
+    let mut conn = patient_connection(pool).await?;
+    let result = MIGRATIONS.run(&mut conn).await;
+    // Before the call returns, so that the next process need not wait.
+    conn.close().await?;
+    result.map_err(of_migration)
+}
+
+/// Undoes what is above version `to`.
+pub(crate) async fn migrate_down(pool: &MySqlPool, to: i64) -> Result<()> {
+    let mut conn = patient_connection(pool).await?;
+    let result = MIGRATIONS.undo(&mut conn, to).await;
+    conn.close().await?;
+    result.map_err(of_migration)
+}
+
+/// By the server's error number, the same in MySQL and MariaDB but where noted.
+pub(crate) fn fault(error: &MySqlDatabaseError) -> Fault {
+    match error.number() {
+        // Lock wait timeout, deadlock.
+        1205 | 1213 => Fault::Locked,
+        // Too many connections, shutting down, connection killed, read-only after a failover, statement
+        // interrupted, and its time limit in MariaDB and in MySQL.
+        1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => Fault::Away,
+        // A CHECK constraint, in MySQL and in MariaDB.
+        3819 | 4025 => Fault::Check,
+        _ => Fault::Other,
+    }
+}
+
+/// A connection of its own, outside the pool, whose statements may take as long as a schema change takes.
+async fn patient_connection(pool: &MySqlPool) -> Result<MySqlConnection> {
+    let mut conn = pool.acquire().await?.detach();
+    sqlx::raw_sql(NO_STATEMENT_LIMIT).execute(&mut conn).await?;
+    // The driver takes a lock too, but with an endless timeout, which MariaDB refuses without an error.
+    // This one ends with the connection.
+    let lock =
+        format!("SELECT GET_LOCK(CONCAT('spike-migrate-', MD5(DATABASE())), {MIGRATION_WAIT_S}) AS taken");
+    let taken: Option<i64> = sqlx::query_scalar(AssertSqlSafe(lock)).fetch_one(&mut conn).await?;
+    if taken != Some(1) {
+        let what = format!("another process has been migrating for {MIGRATION_WAIT_S} s");
+        return Err(StoreError::Unavailable(what.into()));
+    }
+    Ok(conn)
+}
+
+/// What every session is told. The time limit of a statement is spelled differently by the two servers: each
+/// runs the comment that is meant for it, MySQL for SELECT only, which is why a deadline of this process
+/// stands behind it.
+fn session_setup(statement_timeout: Duration) -> String {
+    let milliseconds = statement_timeout.as_millis().max(1);
+    let lock_seconds = (statement_timeout.as_secs() / 2).max(1);
+    format!(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+         SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
+         ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_seconds} \
+         /*M!100000 , max_statement_time = {seconds}.{thousandths:03} */ /*!80000 , max_execution_time = {milliseconds} */",
+        seconds = milliseconds / 1000,
+        thousandths = milliseconds % 1000,
+    )
+}
