@@ -1,12 +1,11 @@
 //! The worker's operations port: whether it lives, and whether what it works with answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use anyhow::Context;
-use redis::aio::ConnectionManager;
 use spike_config::Config;
-use spike_stock::Ledger;
+use spike_stock::Stock;
 use spike_store::Store;
 use spike_telemetry::ops::{Check, Ops, serve};
 use tokio::net::TcpListener;
@@ -20,8 +19,6 @@ pub(crate) struct Health {
     pub(crate) ready: Arc<AtomicBool>,
     /// Whether it is subscribed to the orders queue.
     pub(crate) consuming: Arc<AtomicBool>,
-    /// The database, once it has answered for the first time.
-    pub(crate) store: Arc<OnceLock<Store>>,
 }
 
 /// Binds `worker.ops_listen` and serves it in the background until `stop`.
@@ -31,7 +28,8 @@ pub(crate) struct Health {
 pub(crate) async fn open(
     config: &Config,
     health: &Health,
-    ledger: &Ledger<ConnectionManager>,
+    store: &Store,
+    ledger: &Stock,
     mut stop: Stop,
 ) -> anyhow::Result<()> {
     let address = config.worker.ops_listen;
@@ -39,7 +37,7 @@ pub(crate) async fn open(
         TcpListener::bind(address).await.with_context(|| format!("worker.ops_listen {address}"))?;
     let ops = Ops {
         ready: Arc::clone(&health.ready),
-        checks: checks(health, ledger),
+        checks: checks(health, store, ledger),
         metrics: Arc::new(String::new),
     };
     tokio::spawn(async move {
@@ -50,22 +48,17 @@ pub(crate) async fn open(
     Ok(())
 }
 
-fn checks(health: &Health, ledger: &Ledger<ConnectionManager>) -> Vec<Check> {
-    let (store, consuming, ledger) =
-        (Arc::clone(&health.store), Arc::clone(&health.consuming), ledger.clone());
+fn checks(health: &Health, store: &Store, ledger: &Stock) -> Vec<Check> {
+    let (store, consuming, ledger) = (store.clone(), Arc::clone(&health.consuming), ledger.clone());
     let database = move || {
-        let store = store.get().cloned();
+        let store = store.clone();
         async move {
-            let store = store.ok_or("not reached yet")?;
             store.ping().await.map_err(|error| error.to_string())
         }
     };
-    let redis = move || {
-        let mut connection = ledger.connection();
-        async move {
-            let pong = redis::cmd("PING").query_async::<String>(&mut connection).await;
-            pong.map(drop).map_err(|error| error.to_string())
-        }
+    let stock = move || {
+        let ledger = ledger.clone();
+        async move { ledger.ping().await.map_err(|error| error.to_string()) }
     };
     let broker = move || {
         let subscribed = consuming.load(Ordering::Relaxed);
@@ -73,7 +66,7 @@ fn checks(health: &Health, ledger: &Ledger<ConnectionManager>) -> Vec<Check> {
     };
     vec![
         Check::new("database", true, database),
-        Check::new("redis", true, redis),
-        Check::new("rabbitmq", true, broker),
+        Check::new("ledger", true, stock),
+        Check::new("broker", true, broker),
     ]
 }

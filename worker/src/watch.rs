@@ -104,7 +104,7 @@ impl Watch {
     }
 
     async fn rebuild(&mut self, event: EventId, why: &'static str) -> anyhow::Result<()> {
-        let Some(lock) = Lock::take(self.jobs.ledger.connection(), event).await? else {
+        let Some(lock) = Lock::take(self.jobs.ledger.clone(), event).await? else {
             tracing::debug!(%event, "another worker rebuilds the ledger");
             return Ok(());
         };

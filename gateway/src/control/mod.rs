@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use redis::aio::ConnectionManager;
 use spike_config::Config;
 use spike_domain::Reason;
-use spike_stock::Ledger;
+use spike_stock::Stock;
 use spike_store::Store;
 
 use crate::tokens::Tokens;
@@ -51,7 +50,7 @@ pub struct Control {
     /// The database.
     pub store: Store,
     /// Redis.
-    pub ledger: Ledger<ConnectionManager>,
+    pub ledger: Stock,
     /// Mints and verifies access tokens.
     pub tokens: Arc<Tokens>,
     /// Hashes passwords.
@@ -72,7 +71,7 @@ impl Control {
     pub fn new(
         config: Arc<Config>,
         store: Store,
-        ledger: Ledger<ConnectionManager>,
+        ledger: Stock,
         tokens: Arc<Tokens>,
     ) -> Self {
         let passwords = Passwords::start(&config.auth).expect("threads and randomness for hashing passwords");

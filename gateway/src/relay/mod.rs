@@ -13,11 +13,10 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use spike_broker::Backoff;
 use spike_config::{AmqpConfig, RelayConfig};
 use spike_domain::{EntryId, EventId, OrdersMessage, OutboxEntry, clock};
-use spike_stock::Ledger;
+use spike_stock::Stock;
 use spike_store::Store;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -36,7 +35,7 @@ const REDIS_WAIT_MAX: Duration = Duration::from_secs(1);
 /// What the relay works with.
 pub struct RelayDeps {
     /// The ledger, on a connection that reconnects.
-    pub ledger: Ledger<ConnectionManager>,
+    pub ledger: Stock,
     /// The database, asked only before an old entry is published again; without it that is left to other relays.
     pub store: Option<Store>,
     /// Section `[amqp]`.
@@ -81,7 +80,7 @@ struct Relay {
     republish: Option<Republish>,
     republish_every: Duration,
     republish_at: Instant,
-    ledger: Ledger<ConnectionManager>,
+    ledger: Stock,
     events: watch::Receiver<Arc<Vec<EventId>>>,
     wake: Arc<Notify>,
     orders_max: usize,

@@ -3,9 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use redis::aio::ConnectionManager;
 use spike_domain::{EntryId, EventId, OrderId, OutboxEntry};
-use spike_stock::{Ledger, StockError};
+use spike_stock::{Stock, StockError};
 use spike_store::{Store, StoreError};
 
 /// Entries of one page of the search.
@@ -15,7 +14,7 @@ const PATIENCE_MAX: u64 = 16;
 
 /// Which entries have been published again, and when their next turn is.
 pub(super) struct Republish {
-    ledger: Ledger<ConnectionManager>,
+    ledger: Stock,
     store: Store,
     after_ms: u64,
     turns: HashMap<(EventId, EntryId), Turn>,
@@ -38,7 +37,7 @@ pub(super) enum SearchError {
 }
 
 impl Republish {
-    pub(super) fn new(ledger: Ledger<ConnectionManager>, store: Store, after_ms: u64) -> Self {
+    pub(super) fn new(ledger: Stock, store: Store, after_ms: u64) -> Self {
         Self { ledger, store, after_ms, turns: HashMap::new() }
     }
 

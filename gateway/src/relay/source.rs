@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use spike_domain::{EventId, OutboxEntry};
-use spike_stock::{Ledger, StockError};
+use spike_stock::{Stock, StockError};
 use tokio::time::Instant;
 
 /// Entries of one read. An entry holds up to 128 orders, so this fills several windows.
@@ -15,7 +14,7 @@ const CLAIM_ENTRIES: usize = 256;
 
 /// What has been read of each event.
 pub(super) struct Source {
-    ledger: Ledger<ConnectionManager>,
+    ledger: Stock,
     consumer: String,
     claim_idle: Duration,
     positions: HashMap<EventId, Position>,
@@ -36,7 +35,7 @@ impl Position {
 }
 
 impl Source {
-    pub(super) fn new(ledger: Ledger<ConnectionManager>, consumer: String, claim_idle: Duration) -> Self {
+    pub(super) fn new(ledger: Stock, consumer: String, claim_idle: Duration) -> Self {
         Self { ledger, consumer, claim_idle, positions: HashMap::new() }
     }
 

@@ -25,12 +25,11 @@ const RECONNECT_MAX: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let amqp = &jobs.config.amqp;
-    let Some(url) = amqp.url.server() else { return };
     let timeout = Duration::from_millis(amqp.connect_timeout_ms);
     let writer = Writer { store: jobs.store.clone(), ledger: jobs.ledger.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MAX);
     while !stop.asked() {
-        match Consumer::connect(url.expose(), amqp.prefetch, timeout).await {
+        match jobs.broker.consumer(amqp.prefetch, timeout).await {
             Ok(consumer) => {
                 backoff.reset();
                 tracing::info!(queue = topology::ORDERS, prefetch = amqp.prefetch, "consuming orders");

@@ -4,10 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use spike_broker::{Backoff, topology};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
-use spike_stock::{Ledger, StockError};
+use spike_stock::{Stock, StockError};
 use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
 use tokio::time::Instant;
 
@@ -57,7 +56,7 @@ pub(crate) enum Trouble {
 
 pub(crate) struct Writer {
     pub(crate) store: Store,
-    pub(crate) ledger: Ledger<ConnectionManager>,
+    pub(crate) ledger: Stock,
 }
 
 impl Writer {

@@ -3,34 +3,29 @@
 
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use spike_domain::EventId;
+use spike_stock::{Stock, StockError};
 
 /// How long a lock outlives a worker that was killed.
 const LIFE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Lock {
-    connection: ConnectionManager,
+    stock: Stock,
     key: String,
     token: String,
 }
 
 impl Lock {
     /// `None` when another worker holds it.
-    pub(crate) async fn take(
-        mut connection: ConnectionManager,
-        event: EventId,
-    ) -> redis::RedisResult<Option<Self>> {
+    pub(crate) async fn take(stock: Stock, event: EventId) -> Result<Option<Self>, StockError> {
         let key = format!("spike:{{{event}}}:rebuild");
         let token = format!("{:016x}", fastrand::u64(..));
-        let mut set = redis::cmd("SET");
-        set.arg(&key).arg(&token).arg("NX").arg("PX").arg(life_ms());
-        let taken: Option<String> = set.query_async(&mut connection).await?;
-        Ok(taken.map(|_| Self { connection, key, token }))
+        let taken = stock.try_lock(&key, &token, LIFE).await?;
+        Ok(taken.then_some(Self { stock, key, token }))
     }
 
     /// Runs `work` while the lock is kept alive, then gives it back.
-    pub(crate) async fn hold<T>(mut self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn hold<T>(self, work: impl Future<Output = T>) -> T {
         let result = {
             let keep = self.keep_alive();
             tokio::pin!(work, keep);
@@ -46,27 +41,16 @@ impl Lock {
     }
 
     /// Returns when the lock cannot be kept: the work goes on, it is safe without.
-    async fn keep_alive(&mut self) {
+    async fn keep_alive(&self) {
         loop {
             tokio::time::sleep(LIFE / 3).await;
-            let mut renew = redis::cmd("PEXPIRE");
-            renew.arg(&self.key).arg(life_ms());
-            if renew.query_async::<i64>(&mut self.connection).await != Ok(1) {
+            if !matches!(self.stock.keep_lock(&self.key, &self.token, Some(LIFE)).await, Ok(true)) {
                 return;
             }
         }
     }
 
-    /// Deletes the lock if it still is this one; a lock lost between the two commands costs its new holder a little work.
-    async fn give_back(&mut self) -> redis::RedisResult<()> {
-        let held: Option<String> = redis::cmd("GET").arg(&self.key).query_async(&mut self.connection).await?;
-        if held.as_deref() == Some(self.token.as_str()) {
-            redis::cmd("DEL").arg(&self.key).query_async::<i64>(&mut self.connection).await?;
-        }
-        Ok(())
+    async fn give_back(&self) -> Result<bool, StockError> {
+        self.stock.keep_lock(&self.key, &self.token, None).await
     }
-}
-
-fn life_ms() -> u64 {
-    u64::try_from(LIFE.as_millis()).expect("seconds fit")
 }

@@ -15,13 +15,8 @@ mod known;
 mod lock;
 mod plan;
 
-use std::time::Duration;
-
-use redis::AsyncConnectionConfig;
-use redis::aio::MultiplexedConnection;
-use spike_config::RedisConfig;
 use spike_domain::{EventId, EventState, clock};
-use spike_stock::{Ledger, Opening, StockError};
+use spike_stock::{Opening, Stock, StockError};
 use spike_store::{Fenced, Store, StoreError};
 
 pub(crate) use lock::Lock;
@@ -70,34 +65,19 @@ pub struct Rebuilt {
 pub struct Rebuilder {
     /// The database.
     pub store: Store,
-    /// Redis, for a connection of each rebuild's own.
-    pub redis: redis::Client,
-    /// Longest wait for that connection.
-    pub connect_timeout: Duration,
-    /// Longest wait for a reply on it.
-    pub command_timeout: Duration,
+    /// The ledger; each rebuild has a connection of its own.
+    pub stock: Stock,
     /// Units that may be accepted and not settled.
     pub inflight_max: u64,
 }
 
 impl Rebuilder {
-    /// A rebuilder with the timeouts of section `[redis]` and the cap of section `[outbox]`.
-    pub fn new(store: Store, redis: redis::Client, config: &RedisConfig, inflight_max: u64) -> Self {
-        Self {
-            store,
-            redis,
-            connect_timeout: Duration::from_millis(config.connect_timeout_ms),
-            command_timeout: Duration::from_millis(config.command_timeout_ms),
-            inflight_max,
-        }
-    }
-
     /// Makes the ledger of `event` anew and opens it in the state the operator wants.
     ///
     /// # Errors
     /// Any refusal or failure of a step; nothing needs to be undone.
     pub async fn rebuild(&self, event: EventId) -> Result<Rebuilt, RebuildError> {
-        let ledger = Ledger::new(self.connect().await?);
+        let ledger = self.stock.for_rebuild().await?;
         let held = ledger.meta(event).await?.map_or(0, |meta| meta.epoch);
         let epoch = self.store.bump_epoch(event, held + 1, clock::now_ms()).await?;
         ledger.begin(event, epoch).await?;
@@ -124,12 +104,5 @@ impl Rebuilder {
         ledger.load_fenced(event).await?;
         let LedgerPlan { stock, counted, inflight, .. } = plan;
         Ok(Rebuilt { epoch, stock, counted, inflight, claims: plan.claims.len() })
-    }
-
-    async fn connect(&self) -> Result<MultiplexedConnection, StockError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.command_timeout));
-        Ok(self.redis.get_multiplexed_async_connection_with_config(&config).await?)
     }
 }
