@@ -47,7 +47,10 @@ pub(crate) enum Row {
 }
 
 /// What a column can be read as.
-pub(crate) trait Column<'r>: Decode<'r, MySql> + Type<MySql> + Decode<'r, Sqlite> + Type<Sqlite> {}
+pub(crate) trait Column<'r>:
+    Decode<'r, MySql> + Type<MySql> + Decode<'r, Sqlite> + Type<Sqlite>
+{
+}
 
 impl<'r, T> Column<'r> for T where T: Decode<'r, MySql> + Type<MySql> + Decode<'r, Sqlite> + Type<Sqlite> {}
 

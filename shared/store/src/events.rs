@@ -107,8 +107,7 @@ impl Store {
             "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {now} - ? ORDER BY id"
         ));
         read!(self, |conn| {
-            let query =
-                query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
+            let query = query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(EventRow::read).collect()
         })
     }

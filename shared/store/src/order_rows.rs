@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use spike_domain::{OrderId, OrderStatus, QueuedOrder, UserId};
 use crate::backend::Conn;
 use crate::dialect::Dialect;
 use crate::sql::{
@@ -12,6 +11,7 @@ use crate::sql::{
 };
 use crate::transaction::LockedEvent;
 use crate::{Result, StoreError};
+use spike_domain::{OrderId, OrderStatus, QueuedOrder, UserId};
 
 /// Longest key hash, in characters.
 const KEY_MAX: usize = 64;
@@ -81,10 +81,7 @@ pub(crate) async fn insert_markers(
 }
 
 /// Those of `orders` that have a row, of whatever event, with its status.
-pub(crate) async fn existing(
-    tx: &mut Conn,
-    orders: &[OrderId],
-) -> Result<HashMap<OrderId, OrderStatus>> {
+pub(crate) async fn existing(tx: &mut Conn, orders: &[OrderId]) -> Result<HashMap<OrderId, OrderStatus>> {
     let mut found = HashMap::with_capacity(orders.len());
     for chunk in orders.chunks(CHUNK) {
         let ids = order_list(chunk);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use spike_domain::{EventId, EventState, ProductId, Role, UserId};
 use spike_store::{Conflict, Inventory, NewUser, Store, StoreError};
 
-use crate::sale::{Sale, new_event, new_product, order};
+use crate::sale::{Sale, new_event, new_product, order, order_of};
 
 fn new_user(email: &str) -> NewUser {
     let password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into();
@@ -123,4 +123,38 @@ pub async fn lists_are_paged(store: &Store) {
         assert_eq!(got, want.iter().map(|at| ids[*at]).collect::<Vec<_>>(), "page {page}");
     }
     assert_eq!(store.events_for_gateways().await.unwrap().len(), 5);
+}
+
+pub async fn what_a_column_cannot_hold_is_refused(store: &Store) {
+    let mut long = new_product("X", 1);
+    long.name = "é".repeat(200);
+    store.create_product(long.clone()).await.expect("two hundred characters");
+    let mut longer = long.clone();
+    (longer.sku, longer.name) = ("Y".into(), "é".repeat(201));
+    let mut much = long;
+    (much.sku, much.stock) = ("Z".into(), u32::MAX);
+    for product in [longer, much] {
+        let error = store.create_product(product).await.unwrap_err();
+        assert!(matches!(error, StoreError::Other(_)), "refused rather than cut: {error:?}");
+    }
+    let sale = Sale::of(store, 10).await;
+    for quantity in [0, u32::MAX] {
+        let entry = sale.entry(1, &[order_of(1, quantity)]);
+        let result = store.insert_entries(sale.event, &[entry]).await;
+        // What does not fit into the total is rejected; its row and its marker cannot hold its units.
+        let error = result.unwrap_err();
+        assert!(!error.transient(), "bisection must find it: {error:?}");
+    }
+    assert_eq!(sale.live_and_markers().await, (0, 0));
+}
+
+pub async fn the_clock_is_right(store: &Store) {
+    let mut last_ms = 0;
+    for _ in 0..50 {
+        let now_ms = store.now_ms().await.unwrap();
+        let off_ms = now_ms.abs_diff(spike_domain::clock::now_ms());
+        assert!(off_ms < 60_000, "{off_ms} ms away from this process's clock");
+        assert!(now_ms >= last_ms, "{now_ms} after {last_ms}");
+        last_ms = now_ms;
+    }
 }

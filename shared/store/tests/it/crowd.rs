@@ -76,3 +76,16 @@ pub async fn writers_of_two_events_do_not_wait_for_each_other(store: &Store) {
     tokio::time::timeout(Duration::from_secs(30), both).await.expect("no lock is held on the other event");
     assert_eq!((one.live_and_markers().await, two.live_and_markers().await), ((50, 0), (50, 0)));
 }
+
+pub async fn calls_dropped_half_way_leave_no_transaction_behind(store: &Store) {
+    let sale = Sale::of(store, 100).await;
+    for user in 0..20u32 {
+        let entry = sale.entry(1, &[order(i64::from(user))]);
+        let short = Duration::from_micros(u64::from(user) * 150);
+        let _ = tokio::time::timeout(short, store.insert_entries(sale.event, &[entry])).await;
+        // On one connection, a transaction left open would still hold the event's lock or show unfinished
+        // rows.
+        sale.live_and_markers().await;
+        store.rows_missing(sale.event, &[]).await.expect("the lock is free");
+    }
+}

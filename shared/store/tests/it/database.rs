@@ -1,10 +1,10 @@
-//! A database of its own for each test.
+//! A database of its own for each test, of either kind.
 
 use std::time::Duration;
 
 use spike_store::{DatabaseSettings, Store};
 
-/// The URL of a database that nobody else uses, still empty.
+/// The URL of a MariaDB database that nobody else uses, still empty.
 pub async fn fresh_url() -> String {
     tokio::task::spawn_blocking(spike_devstack::fixture::database).await.expect("a private MariaDB")
 }
@@ -20,9 +20,31 @@ pub fn settings(url: String) -> DatabaseSettings {
     }
 }
 
-/// A store on a fresh database with every table.
-pub async fn fresh_store() -> Store {
-    let store = Store::connect(&settings(fresh_url().await)).await.expect("connect");
+/// A store on a fresh MariaDB database with every table.
+pub async fn mariadb() -> Fresh {
+    Fresh { store: store(&fresh_url().await).await, folder: None }
+}
+
+/// A store on a fresh SQLite file with every table.
+pub async fn sqlite() -> Fresh {
+    let folder = tempfile::tempdir().expect("a folder");
+    Fresh { store: store(&url_in(&folder)).await, folder: Some(folder) }
+}
+
+/// The URL of a SQLite file in a folder.
+pub fn url_in(folder: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", folder.path().join("spike.db").display())
+}
+
+/// A connected store with every table.
+pub async fn store(url: &str) -> Store {
+    let store = Store::connect(&settings(url.to_owned())).await.expect("connect");
     store.migrate().await.expect("migrate");
     store
+}
+
+/// A store, and the folder that goes with it.
+pub struct Fresh {
+    pub store: Store,
+    pub folder: Option<tempfile::TempDir>,
 }

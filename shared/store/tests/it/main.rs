@@ -1,35 +1,52 @@
-//! The store against a real server. What every implementation must do is a function over a [`Store`] in
+//! The store against real databases. What every implementation must do is a function over a [`Store`] in
 //! `inserts`, `late`, `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its
-//! own. What only MySQL and MariaDB have (migrations, sessions, lock conflicts) is in `server`.
+//! own, once on MariaDB and once on SQLite. What only a server has (sessions, lock conflicts, killed
+//! connections) is in `server`; what only a file has (kill -9, a second process, plans) is in `embedded`.
 
 mod catalogue;
 mod crowd;
 mod database;
+mod embedded;
 mod inserts;
 mod late;
 mod life;
+mod plans;
 mod rebuild;
 mod sale;
 mod server;
 
-/// One test for each function of the contract.
+/// One test for each function of the contract and each database.
 macro_rules! contract {
-    ($($module:ident: $($name:ident)+;)+) => {$(
-        mod $module {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let store = crate::database::fresh_store().await;
-                crate::$module::$name(&store).await;
-                store.close().await;
+    ($($module:ident: $($name:ident)+;)+) => {
+        mod mariadb {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fresh = crate::database::mariadb().await;
+                    crate::$module::$name(&fresh.store).await;
+                    fresh.store.close().await;
+                })+
             })+
         }
-    )+};
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fresh = crate::database::sqlite().await;
+                    crate::$module::$name(&fresh.store).await;
+                    fresh.store.close().await;
+                    crate::embedded::file_is_sound(&fresh).await;
+                })+
+            })+
+        }
+    };
 }
 
 mod contract {
     contract! {
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
-            an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged;
+            an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged
+            what_a_column_cannot_hold_is_refused the_clock_is_right;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
@@ -43,6 +60,7 @@ mod contract {
         rebuild: an_epoch_is_above_every_other a_snapshot_closes_markers_and_writes_lost_rows
             a_snapshot_of_an_older_epoch_changes_nothing a_snapshot_reads_every_row;
         crowd: four_writers_never_exceed_the_total pay_and_cancel_and_expiry_have_one_winner
-            writers_of_two_events_do_not_wait_for_each_other;
+            writers_of_two_events_do_not_wait_for_each_other
+            calls_dropped_half_way_leave_no_transaction_behind;
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use spike_store::{DatabaseSettings, Poison, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
 
-use crate::database::{fresh_store, fresh_url, settings};
+use crate::database::{fresh_url, settings, store};
 use crate::sale::{Sale, eventually, order};
 
 async fn tables(url: &str) -> Vec<String> {
@@ -70,16 +70,7 @@ async fn a_call_dropped_half_way_leaves_no_transaction_behind() {
     let store =
         Store::connect(&DatabaseSettings { connections_max: 1, ..settings(url.clone()) }).await.unwrap();
     store.migrate().await.unwrap();
-    let sale = Sale::of(&store, 100).await;
-    for user in 0..20u32 {
-        let entry = sale.entry(1, &[order(i64::from(user))]);
-        let short = Duration::from_micros(u64::from(user) * 150);
-        let _ = tokio::time::timeout(short, store.insert_entries(sale.event, &[entry])).await;
-        // With one connection, a transaction left open would still hold the event's lock or show unfinished
-        // rows.
-        sale.live_and_markers().await;
-        store.rows_missing(sale.event, &[]).await.expect("the lock is free");
-    }
+    crate::crowd::calls_dropped_half_way_leave_no_transaction_behind(&store).await;
 }
 
 #[tokio::test]
@@ -97,23 +88,9 @@ async fn a_server_that_is_not_there_is_unavailable_and_a_url_that_is_none_is_not
 }
 
 #[tokio::test]
-async fn sessions_are_strict_and_tell_the_time() {
-    let store = fresh_store().await;
-    let sale = Sale::of(&store, 1).await;
-    let mut new = crate::sale::new_product("X", 1);
-    new.name = "n".repeat(201);
-    let error = store.create_product(new).await.unwrap_err();
-    assert!(matches!(error, StoreError::Other(_)), "strict mode refuses rather than cuts: {error:?}");
-    let off_ms = store.now_ms().await.unwrap().abs_diff(spike_domain::clock::now_ms());
-    assert!(off_ms < 60_000, "{off_ms} ms away from this process's clock");
-    sale.figures().await;
-}
-
-#[tokio::test]
 async fn dead_letters_are_kept_whole_and_their_labels_cut() {
     let url = fresh_url().await;
-    let store = Store::connect(&settings(url.clone())).await.unwrap();
-    store.migrate().await.unwrap();
+    let store = store(&url).await;
     let sale = Sale::of(&store, 5).await;
     let bad = order(1);
     let payload: Vec<u8> = (0..=255).cycle().take(100_000).collect();
