@@ -90,7 +90,12 @@ fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitC
     let password_hash = spike_gateway::control::hash_now(&config.auth, &password)?;
     let user = NewUser { email: email.clone(), name, password_hash, role: account.role.into() };
     Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let store = settings::store(&config.database).await?;
+        let database = settings::database(&config).await?;
+        let store = &database.store;
+        if config.database.url.is_embedded() {
+            // Nobody else would: `spike serve` does the same.
+            store.migrate().await?;
+        }
         let created = store.create_user(user).await;
         store.close().await;
         match created {

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use spike_backends::Backends;
+use spike_config::Role;
 use tokio::runtime::Builder;
 
 use crate::{settings, shutdown};
 
 /// Serves until a signal, then drains.
 pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = settings::load(file)?;
+    let config = settings::load_for(Role::Gateway, file)?;
     // Each connection is a file, and the usual soft limit is 1024 of them.
     let files = loadtest::open_files::raise()?;
     tracing::info!(files, "limit of open files");
@@ -18,6 +20,9 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         .thread_name("sidecar")
         .enable_all()
         .build()?;
-    sidecar.block_on(async { spike_gateway::run(config, shutdown::told()?).await })?;
+    sidecar.block_on(async {
+        let backends = Backends::connect(&config)?;
+        spike_gateway::run(config, backends, shutdown::told()?).await
+    })?;
     Ok(ExitCode::SUCCESS)
 }

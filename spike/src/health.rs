@@ -37,7 +37,7 @@ pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Where a process that listens on every address is found on its own machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

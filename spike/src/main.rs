@@ -11,6 +11,8 @@ mod gateway;
 mod health;
 mod migrate;
 mod outcome;
+mod seed;
+mod serve;
 mod settings;
 mod shutdown;
 mod worker;
@@ -34,9 +36,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Answer buyers and the control API, and carry accepted orders to the broker.
+    /// Everything in one process: gateway and worker, with whatever has no server embedded in ./data.
+    Serve(serve::Args),
+    /// Answer buyers and the control API, and carry accepted orders to the broker. Needs all three servers.
     Gateway,
-    /// Write accepted orders into the database and keep every ledger right.
+    /// Write accepted orders into the database and keep every ledger right. Needs all three servers.
     Worker,
     /// Bring the database to the newest schema, or back.
     Migrate(migrate::Args),
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
 
 fn run(role: Role, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     match role {
+        Role::Serve(args) => serve::run(config, &args),
         Role::Gateway => gateway::run(config),
         Role::Worker => worker::run(config),
         Role::Migrate(args) => migrate::run(config, &args),

@@ -31,7 +31,8 @@ enum Direction {
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
     let config = settings::load(file)?;
     Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let store = settings::store(&config.database).await?;
+        let database = settings::database(&config).await?;
+        let store = &database.store;
         match args.direction {
             None | Some(Direction::Up) => store.migrate().await?,
             Some(Direction::Down { to }) => store.migrate_down(to).await?,

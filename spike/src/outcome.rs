@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use spike_backends::FolderError;
 use spike_config::ConfigErrors;
 use spike_telemetry::InitError;
 
@@ -22,8 +23,9 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         return ExitCode::from(2);
     }
     eprintln!("spike: {error:#}");
-    let asked_wrong =
-        error.is::<Misuse>() || matches!(error.downcast_ref(), Some(InitError::BadLevel { .. }));
+    let asked_wrong = error.is::<Misuse>()
+        || error.is::<FolderError>()
+        || matches!(error.downcast_ref(), Some(InitError::BadLevel { .. }));
     if asked_wrong { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
@@ -38,6 +40,8 @@ mod tests {
         let bad = spike_config::Config::load(None, [("SPIKE_HOT_CORES".to_owned(), "many".to_owned())]);
         assert_eq!(code(bad.unwrap_err().into()), two);
         assert_eq!(code(Misuse("no".into()).into()), two);
+        let folder = spike_backends::DataFolder::lock(std::path::Path::new("/dev/null/data"));
+        assert_eq!(code(folder.unwrap_err().into()), two);
         assert_eq!(code(InitError::BadLevel { value: "inof".into() }.into()), two);
         assert_eq!(code(InitError::StartedTwice.into()), format!("{:?}", ExitCode::FAILURE));
     }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use spike_config::{Config, DatabaseConfig, LogFormat};
-use spike_store::{DatabaseSettings, Store};
+use spike_backends::DataFolder;
+use spike_config::{Config, LogFormat, Role};
+use spike_store::Store;
 use spike_telemetry::Format;
 
 /// The settings of this process, with its log started.
@@ -26,19 +26,34 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Arc<Config>> {
     Ok(Arc::new(config))
 }
 
+/// The same for one process of several: embedded parts could not be shared with the others.
+///
+/// # Errors
+/// As [`load`], and every server that is missing.
+pub fn load_for(role: Role, file: Option<&Path>) -> anyhow::Result<Arc<Config>> {
+    let config = load(file)?;
+    config.check_role(role)?;
+    Ok(config)
+}
+
+/// A database that has answered, and the data folder it is in, if it is ours.
+pub struct Database {
+    /// The database.
+    pub store: Store,
+    _folder: Option<DataFolder>,
+}
+
 /// The database, asked once so that a wrong address is told here and not by the first statement.
 ///
 /// # Errors
-/// When it does not answer.
-pub async fn store(database: &DatabaseConfig) -> anyhow::Result<Store> {
-    let settings = DatabaseSettings {
-        url: database.url.server().context("SPIKE_DATABASE_URL is empty")?.expose().to_owned(),
-        connections_min: database.connections_min,
-        connections_max: database.connections_max,
-        acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
-        statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+/// When it does not answer, or another process has the embedded one.
+pub async fn database(config: &Config) -> anyhow::Result<Database> {
+    let embedded = config.database.url.is_embedded();
+    let folder = embedded.then(|| DataFolder::lock(&config.data.dir)).transpose()?;
+    let store = Store::connect(&spike_backends::database_settings(config)).await;
+    let at = || match config.database.url.server() {
+        Some(url) => format!("the database at {url} does not answer"),
+        None => format!("the database {} cannot be opened", config.data.database().display()),
     };
-    Store::connect(&settings)
-        .await
-        .with_context(|| format!("the database at {} does not answer", database.url))
+    Ok(Database { store: store.with_context(at)?, _folder: folder })
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use spike_config::allowed_cpus;
+use spike_backends::Backends;
+use spike_config::{Role, allowed_cpus};
 use tokio::runtime::Builder;
 
 use crate::{settings, shutdown};
@@ -13,12 +14,18 @@ const THREADS_MAX: usize = 4;
 
 /// Works until a signal, then finishes the batch in hand.
 pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = settings::load(file)?;
+    let config = settings::load_for(Role::Worker, file)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(allowed_cpus().len().clamp(1, THREADS_MAX))
         .thread_name("worker")
         .enable_all()
         .build()?;
-    runtime.block_on(async { spike_worker::run(config, shutdown::told()?).await })?;
+    runtime.block_on(async {
+        let backends = Backends::connect(&config)?;
+        let store = backends.store.clone();
+        let ended = spike_worker::run(config, backends, shutdown::told()?).await;
+        store.close().await;
+        ended
+    })?;
     Ok(ExitCode::SUCCESS)
 }

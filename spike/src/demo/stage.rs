@@ -11,8 +11,6 @@ use spike_domain::{EventId, Role};
 use spike_store::{NewUser, Store};
 use tokio::time::{Instant, sleep};
 
-/// From the event's creation to its opening: warm-up, open connections, early presses.
-const LEAD_MS: u64 = 4_000;
 /// The sale's length, and the time to pay: nothing ends by itself while the demo runs.
 const HOUR_MS: u64 = 3_600_000;
 /// The longest call: a warm-up waits for the worker.
@@ -35,11 +33,19 @@ pub struct Opening {
     pub start_at_ms: u64,
 }
 
-/// Creates an administrator in the database, as `spike admin create-user` does, and logs it in; its token.
+/// With which an administrator logs in.
+pub struct Admin {
+    /// Its address.
+    pub email: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// Creates an administrator in the database, as `spike admin create-user` does.
 ///
 /// # Errors
-/// When the database or the gateway refuses.
-pub async fn admin(store: &Store, auth: &AuthConfig, base: &str) -> anyhow::Result<String> {
+/// When the database refuses.
+pub async fn create_admin(store: &Store, auth: &AuthConfig) -> anyhow::Result<Admin> {
     let email = format!("admin-{}-{}@demo.invalid", std::process::id(), now_ms());
     let password = password();
     let user = NewUser {
@@ -49,17 +55,25 @@ pub async fn admin(store: &Store, auth: &AuthConfig, base: &str) -> anyhow::Resu
         role: Role::Admin,
     };
     store.create_user(user).await?;
+    Ok(Admin { email, password })
+}
+
+/// A token of an administrator.
+///
+/// # Errors
+/// When the gateway refuses.
+pub async fn log_in(base: &str, admin: &Admin) -> anyhow::Result<String> {
     let mut api = Json::new(base, CALL).await?;
-    let session =
-        api.post("/auth/login", None, &json!({ "email": email, "password": password })).await?.data()?;
+    let account = json!({ "email": admin.email, "password": admin.password });
+    let session = api.post("/auth/login", None, &account).await?.data()?;
     text(&session, "access_token")
 }
 
-/// Puts a new product on sale and warms the sale up, until the gateway announces it.
+/// Puts a new product on sale, to open in `lead_ms`, and warms the sale up, until the gateway announces it.
 ///
 /// # Errors
 /// When the gateway refuses, or does not announce the event in time.
-pub async fn open(base: &str, admin: &str, on_sale: OnSale) -> anyhow::Result<Opening> {
+pub async fn open(base: &str, admin: &str, on_sale: OnSale, lead_ms: u64) -> anyhow::Result<Opening> {
     let mut api = Json::new(base, CALL).await?;
     let price = json!({ "minor": 4_999, "currency": "EUR" });
     let product = json!({
@@ -69,7 +83,7 @@ pub async fn open(base: &str, admin: &str, on_sale: OnSale) -> anyhow::Result<Op
         "stock": on_sale.units,
     });
     let product = api.post("/products", Some(admin), &product).await?.data()?;
-    let start_at_ms = now_ms() + LEAD_MS;
+    let start_at_ms = now_ms() + lead_ms;
     let event = json!({
         "product_id": number(&product, "id")?,
         "name": "Demo sale",
