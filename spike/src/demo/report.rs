@@ -42,7 +42,8 @@ pub fn limits(config: &Config, plan: &Plan) -> String {
 /// Commands that ask the servers themselves.
 pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
     let redis = &config.redis.url;
-    let redis_cli = format!("redis-cli -h {} -p {}", redis.host, redis.port.unwrap_or(6379));
+    let number = if matches!(&*redis.path, "" | "0") { String::new() } else { format!(" -n {}", redis.path) };
+    let redis_cli = format!("redis-cli -h {} -p {}{number}", redis.host, redis.port.unwrap_or(6379));
     let vhost = &config.amqp.url.path;
     let queues = match &servers.stack {
         Some(stack) => {
