@@ -22,8 +22,8 @@ pub enum StoreError {
     /// The user, product, event or order does not exist (or belongs to someone else).
     #[error("not found")]
     NotFound,
-    /// No connection, no answer in time, no free connection in the pool, or a server that is stopping: try
-    /// later.
+    /// No connection, no answer in time, no free connection in the pool, or a server in trouble (stopping, full,
+    /// out of memory, not set up right): try later.
     #[error("database unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// Deadlock or lock wait timeout, after this crate's own attempts. Rolled back whole; repeat it.
@@ -32,7 +32,7 @@ pub enum StoreError {
     /// The data is not what this crate writes: a person must look.
     #[error("corrupt data: {0}")]
     Corrupt(String),
-    /// Anything else: a value the schema refuses, a missing table, a bug.
+    /// Anything else: a value the schema refuses, a bug of this process.
     #[error("database: {0}")]
     Other(#[source] Cause),
 }
@@ -95,21 +95,34 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// By the server's error number, the same in MySQL and MariaDB but where noted.
+/// By the server's error number, the same in MySQL and MariaDB but where noted. What is not plainly about a value is
+/// about the server (a full disk, no memory, a revoked right, a missing table): called transient, because a worker
+/// would reject good orders one by one for it.
 fn of_server(error: sqlx::Error) -> StoreError {
-    let Some(number) = server_number(&error) else { return StoreError::Other(error.into()) };
+    let Some(number) = server_number(&error) else { return StoreError::Unavailable(error.into()) };
     match number {
         DUPLICATE_KEY => StoreError::conflict(Conflict::Other),
         // Lock wait timeout, deadlock.
         1205 | 1213 => StoreError::Retry(error.into()),
-        // Too many connections, shutting down, connection killed, read-only after a failover, statement
-        // interrupted, and its time limit in MariaDB and in MySQL.
-        1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => StoreError::Unavailable(error.into()),
         // A CHECK constraint, in MySQL and in MariaDB: a figure this crate's conditions should have kept
         // right.
         3819 | 4025 => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Other(error.into()),
+        number if about_a_value(number) => StoreError::Other(error.into()),
+        _ => StoreError::Unavailable(error.into()),
     }
+}
+
+/// Whether the server refused what it was told to write, and would refuse it for ever.
+fn about_a_value(number: u16) -> bool {
+    matches!(
+        number,
+        // NULL or nothing for a column that needs a value; a foreign key that points to nothing, or a row
+        // that others point to.
+        1048 | 1364 | 1451 | 1452
+        // Out of range (also of an expression), truncated, no such date, of another type or encoding, too
+        // long; a statement or row larger than the server takes.
+        | 1264 | 1690 | 1265 | 1292 | 1366 | 1300 | 1406 | 1153 | 1118
+    )
 }
 
 /// Error number of a duplicate key.
