@@ -29,9 +29,12 @@ fn the_demo_names_both_ways_to_its_servers() {
         &[("SPIKE_REDIS_URL", "redis://127.0.0.1:1")],
         &["SPIKE_AMQP_URL and SPIKE_DATABASE_URL not set"],
     );
-    for words in
-        [["demo", "--early", "1.5"], ["demo", "--requests", "0"], ["demo", "--users", "many"], ["sell", "", ""]]
-    {
+    for words in [
+        ["demo", "--early", "1.5"],
+        ["demo", "--requests", "0"],
+        ["demo", "--users", "many"],
+        ["sell", "", ""],
+    ] {
         check(&words, &[], &[words[1]]);
     }
 }
@@ -86,6 +89,7 @@ fn an_account_is_created_once_and_its_password_is_checked() {
         ("root@e2e.invalid", "another password", 1, "exists already"),
         ("b@e2e.invalid", "short", 2, "8 to 128"),
         ("not an address", "a good password", 2, "--email"),
+        ("no-domain@host", "a good password", 2, "--email"),
     ] {
         let output = create(email, password);
         let stderr = String::from_utf8_lossy(&output.stderr);

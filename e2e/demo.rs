@@ -1,9 +1,12 @@
 //! The demo a stranger runs first: a whole sale, sold out, drained and audited.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 use spike_devstack::fixture;
 
-use crate::process::run;
+use crate::poll::until;
+use crate::process::{command, run};
 use crate::system::servers;
 
 #[test]
@@ -46,4 +49,32 @@ fn a_whole_sale_sells_out_and_its_audit_is_clean() {
     assert_eq!(redis.command(&["XLEN", &format!("spike:{{{event}}}:outbox")]).unwrap(), "0");
     let left: Vec<_> = std::fs::read_dir(dir.join(".spike")).map(Iterator::collect).unwrap_or_default();
     assert!(left.is_empty(), "the logs of a clean sale are removed: {left:?}");
+}
+
+#[test]
+fn a_sale_whose_stock_was_tampered_with_fails_its_audit() {
+    let redis = fixture::redis();
+    let env = servers(&redis, &fixture::vhost(), &fixture::database());
+    let dir = fixture::folder("tampered");
+    let words = ["demo", "--servers", "--requests", "400", "--users", "300", "--stock", "100", "--json"];
+    let mut demo = command(&words, &env, &dir);
+    let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    // The first event of a new database, warmed up and not open yet.
+    let stock = "spike:{1}:stock";
+    until("the stock is in Redis", || (redis.command(&["GET", stock]).ok()? == "100").then_some(()));
+    redis.command(&["INCRBY", stock, "7"]).expect("Redis answers");
+
+    let output = demo.wait_with_output().expect("it ends");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("FAILED") && stdout.contains("S = R + L + F + K does not hold"), "{stdout}");
+    let summary: Value = serde_json::from_str(stdout.lines().last().expect("a last line")).expect("JSON");
+    // The database's own guard has let nobody hold what does not exist.
+    assert_eq!(
+        (&summary["accepted"], &summary["oversold"], &summary["audit"]["L"]),
+        (&107.into(), &0.into(), &100.into())
+    );
+    assert!(stdout.contains("acknowledged order taken back"), "{stdout}");
+    let logs = std::fs::read_dir(dir.join(".spike")).expect("the logs of a failed sale are kept");
+    assert_eq!(logs.count(), 1);
 }

@@ -22,7 +22,6 @@ fn a_gateway_under_load_drains_and_loses_nothing() {
     assert!(words.contains_key("connect"), "the drain met no load: {words:?}");
     let lost = ["internal", "other-5xx", "timeout", "outcome-unknown"];
     assert!(lost.iter().all(|word| !words.contains_key(word)), "{words:?}");
-    println!("{words:?}");
 }
 
 #[test]

@@ -22,5 +22,4 @@ fn a_killed_worker_and_a_killed_gateway_lose_and_double_nothing() {
     let (figures, words) = (audit.conservation, &result.figures.words);
     assert!(result.figures.counts.errors > 0, "the faults met no load: {words:?}");
     assert!(figures.holds() && figures.L >= 400, "{figures:?} {words:?}");
-    println!("{words:?}");
 }

@@ -5,10 +5,10 @@
 
 mod accounts;
 mod answers;
+mod backlog;
 mod bad_configuration;
 mod bodies;
 mod books;
-mod broker_down;
 mod commands;
 mod demo;
 mod drain;

@@ -81,13 +81,13 @@ pub fn servers(redis: &RedisServer, amqp: &str, database: &str) -> Env {
 impl System {
     /// On a Redis, a virtual host and a database of its own, with these settings besides.
     pub fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_on(&fixture::vhost(), settings)
+        Self::start_on(&fixture::vhost(), &fixture::database(), settings)
     }
 
-    /// On a broker that the test brings.
-    pub fn start_on(amqp: &str, settings: &[(&str, &str)]) -> Self {
-        let (redis, database) = (fixture::redis(), fixture::database());
-        let mut env = servers(&redis, amqp, &database);
+    /// On a broker and a database that the test brings.
+    pub fn start_on(amqp: &str, database: &str, settings: &[(&str, &str)]) -> Self {
+        let redis = fixture::redis();
+        let mut env = servers(&redis, amqp, database);
         let [http, gateway_ops, worker_ops] = [loopback(), loopback(), loopback()];
         let chosen: BTreeMap<&str, String> = [
             ("SPIKE_HTTP_LISTEN", http.to_string()),
@@ -117,7 +117,7 @@ impl System {
         let gateway = Process::start("gateway", &env, &dir, gateway_ops);
         let runtime = Runtime::new().expect("a runtime");
         let store =
-            runtime.block_on(Store::connect(&database_settings(&database))).expect("the database answers");
+            runtime.block_on(Store::connect(&database_settings(database))).expect("the database answers");
         let config = Config::load(None, env).expect("settings the gateway has taken");
         let tokens = Tokens::new(&config.auth);
         let login = json!({ "email": ADMIN, "password": PASSWORD }).to_string();

@@ -39,8 +39,11 @@ for i = 1, n do
     reply[i + 1] = 'C'
   elseif claim or kept or wanted > stock - units then
     reply[i + 1] = 'R'
-    ended[#ended + 1] = user
-    ended[#ended + 1] = order .. 'r'
+    -- A key that says this order has judged it before: how it ended (paid and refunded, cancelled) is known better.
+    if not kept or string.sub(kept, 1, 36) ~= order then
+      ended[#ended + 1] = user
+      ended[#ended + 1] = order .. 'r'
+    end
     if not kept then
       new_key[field] = order .. quantity
       keys[#keys + 1] = field

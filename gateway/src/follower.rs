@@ -1,11 +1,11 @@
 //! The snapshot follower: keeps the hot cores' table of events true, by a poll of Redis every 200 ms, a poll of the
 //! database every second, and hints in between.
 //!
-//! Redis says what the ledger is; the database says what the event is and what the operator wants. Either may be away:
-//! the table then keeps what was known last, and a gateway that starts without the database reads the event's document
-//! from its ledger.
+//! Redis says what the ledger is; the database says what the event is and what the operator wants. Either may be away, or
+//! slow, and neither waits for the other: the table then keeps what was known last, and a gateway that starts without the
+//! database reads the event's document from its ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,11 @@ use crate::shared::Shared;
 
 /// How often the clock is compared with Redis TIME.
 const TIME_EVERY: Duration = Duration::from_secs(1);
+/// Shortest rest between two looks. Every refused batch of every core raises a wake, and one look answers them all.
+const REST_MIN: Duration = Duration::from_millis(20);
+
+/// What the database says: each event, and what the operator wants of it.
+type Definitions = HashMap<EventId, (EventDef, EventState)>;
 
 /// What the follower works with.
 pub struct Follower {
@@ -32,12 +37,12 @@ pub struct Follower {
     store: Store,
     /// Events that have a ledger: the relay's outboxes.
     active: watch::Sender<Arc<Vec<EventId>>>,
-    wanted: HashMap<EventId, (EventDef, EventState)>,
+    wanted: Arc<Definitions>,
     ledgers: HashMap<EventId, (LedgerView, Option<EventDef>)>,
-    wanted_at: Option<Instant>,
+    /// Ledgers that made no sense at the last look, so that each is told of once.
+    unreadable: HashSet<EventId>,
     time_at: Option<Instant>,
     redis_was_up: bool,
-    database_was_up: bool,
 }
 
 impl Follower {
@@ -53,52 +58,51 @@ impl Follower {
             ledger,
             store,
             active,
-            wanted: HashMap::new(),
+            wanted: Arc::default(),
             ledgers: HashMap::new(),
-            wanted_at: None,
+            unreadable: HashSet::new(),
             time_at: None,
             redis_was_up: true,
-            database_was_up: true,
         }
     }
 
     /// Follows until the future is dropped. `client` is for the subscription to hints.
-    pub async fn run(mut self, client: redis::Client) {
-        let (hint, mut hinted) = watch::channel(());
-        let hints = tokio::spawn(listen(client, hint));
-        let _stop = Abort(hints);
+    pub async fn run(self, client: redis::Client) {
+        let (hint, hinted) = watch::channel(());
+        let (define, defined) = watch::channel(None);
+        let every = Duration::from_millis(self.shared.config.follower.definitions_poll_ms);
+        let definitions = follow_definitions(self.store.clone(), every, hinted.clone(), define);
+        // One task, so that a panic in any part of it ends the follower and is seen.
+        tokio::join!(listen(client, hint), definitions, self.follow(hinted, defined));
+    }
+
+    async fn follow(
+        mut self,
+        mut hinted: watch::Receiver<()>,
+        mut defined: watch::Receiver<Option<Arc<Definitions>>>,
+    ) {
+        let poll = Duration::from_millis(self.shared.config.follower.poll_ms);
+        let shared = self.shared.clone();
         loop {
-            self.step().await;
-            let poll = Duration::from_millis(self.shared.config.follower.poll_ms);
+            let redis = self.follow_ledgers().await;
+            self.redis_was_up = told(self.redis_was_up, "Redis", &redis);
+            self.publish();
+            let next = tokio::time::Instant::now() + poll;
+            tokio::time::sleep(REST_MIN.min(poll)).await;
             tokio::select! {
-                () = tokio::time::sleep(poll) => {}
-                () = self.shared.follower_wake.notified() => {}
-                Ok(()) = hinted.changed() => self.wanted_at = None,
+                () = tokio::time::sleep_until(next) => {}
+                () = shared.follower_wake.notified() => {}
+                Ok(()) = hinted.changed() => {}
+                Ok(()) = defined.changed() => {}
+            }
+            let news = defined.borrow_and_update().clone();
+            if let Some(definitions) = news {
+                self.wanted = definitions;
+                self.publish();
+                // Once true it stays: what the database has told is kept while it is away.
+                self.shared.events.mark_complete();
             }
         }
-    }
-
-    /// One look at both sides.
-    async fn step(&mut self) {
-        let redis = self.follow_ledgers().await;
-        self.redis_was_up = told(self.redis_was_up, "Redis", &redis);
-        let definitions_ms = self.shared.config.follower.definitions_poll_ms;
-        if due(self.wanted_at, Duration::from_millis(definitions_ms)) {
-            let database = self.follow_definitions().await;
-            self.database_was_up = told(self.database_was_up, "the database", &database);
-            self.wanted_at = Some(Instant::now());
-        }
-        self.publish();
-        // Once true it stays: what the database has told is kept while it is away.
-        if self.database_was_up && !self.shared.events.complete() {
-            self.shared.events.mark_complete();
-        }
-    }
-
-    async fn follow_definitions(&mut self) -> Result<(), spike_store::StoreError> {
-        let rows = self.store.events_for_gateways().await?;
-        self.wanted = rows.into_iter().map(|row| (row.def.id, (row.def, row.state))).collect();
-        Ok(())
     }
 
     async fn follow_ledgers(&mut self) -> Result<(), StockError> {
@@ -112,17 +116,22 @@ impl Follower {
         let ids = self.ledger.events().await?;
         let views = views(&self.ledger, &ids).await?;
         let mut ledgers = HashMap::with_capacity(ids.len());
+        let mut unreadable = HashSet::new();
         for (id, view) in ids.into_iter().zip(views) {
-            let Some(view) = view else { continue };
-            let known =
-                self.ledgers.remove(&id).filter(|(old, doc)| doc.is_some() && old.version == view.version);
-            let doc = match known {
-                Some((_, doc)) => doc,
-                None => self.ledger.meta(id).await?.and_then(|meta| meta.doc),
-            };
-            ledgers.insert(id, (view, doc));
+            match self.read_ledger(id, view).await {
+                Ok(Some(ledger)) => drop(ledgers.insert(id, ledger)),
+                Ok(None) => {}
+                // The other events are not made to wait until somebody mends this one.
+                Err(error @ StockError::Reply { .. }) => {
+                    if !self.unreadable.contains(&id) {
+                        tracing::error!(event = %id, %error, "a ledger cannot be read; its event does not sell");
+                    }
+                    unreadable.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        self.ledgers = ledgers;
+        (self.ledgers, self.unreadable) = (ledgers, unreadable);
         let mut active: Vec<EventId> = self.ledgers.keys().copied().collect();
         active.sort_unstable();
         self.active.send_if_modified(|known| {
@@ -133,6 +142,21 @@ impl Follower {
             news
         });
         Ok(())
+    }
+
+    /// A ledger with its document, which is asked for again only when the version has moved.
+    async fn read_ledger(
+        &self,
+        id: EventId,
+        view: Result<Option<LedgerView>, StockError>,
+    ) -> Result<Option<(LedgerView, Option<EventDef>)>, StockError> {
+        let Some(view) = view? else { return Ok(None) };
+        let known = self.ledgers.get(&id).filter(|(old, doc)| doc.is_some() && old.version == view.version);
+        let doc = match known {
+            Some((_, doc)) => doc.clone(),
+            None => self.ledger.meta(id).await?.and_then(|meta| meta.doc),
+        };
+        Ok(Some((view, doc)))
     }
 
     /// Replaces the table if anything but stock has changed; stock and versions flow through the present one.
@@ -173,22 +197,24 @@ impl Follower {
     }
 }
 
-/// Epoch, state, version and stock of every event, in one round trip.
+/// Epoch, state, version and stock of every event, in one round trip. An event that cannot be read has an error of its
+/// own.
 async fn views(
     ledger: &Ledger<ConnectionManager>,
     events: &[EventId],
-) -> Result<Vec<Option<LedgerView>>, StockError> {
+) -> Result<Vec<Result<Option<LedgerView>, StockError>>, StockError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
     let mut pipe = redis::pipe();
+    pipe.ignore_errors();
     for &event in events {
         let keys = EventKeys::new(event);
         pipe.cmd("HMGET").arg(keys.meta).arg(&["epoch", "state", "version"]);
         pipe.cmd("GET").arg(keys.stock);
     }
     let replies: Vec<Value> = pipe.query_async(&mut ledger.connection()).await?;
-    replies.chunks_exact(2).map(|pair| view(&pair[0], &pair[1])).collect()
+    Ok(replies.chunks_exact(2).map(|pair| view(&pair[0], &pair[1])).collect())
 }
 
 fn view(meta: &Value, stock: &Value) -> Result<Option<LedgerView>, StockError> {
@@ -202,6 +228,30 @@ fn view(meta: &Value, stock: &Value) -> Result<Option<LedgerView>, StockError> {
         version: version.as_ref().and_then(|text| text.parse().ok()).unwrap_or(0),
         stock,
     }))
+}
+
+/// Tells what the database says about the events, every `every` and at each hint. It may take as long as it likes.
+async fn follow_definitions(
+    store: Store,
+    every: Duration,
+    mut hinted: watch::Receiver<()>,
+    define: watch::Sender<Option<Arc<Definitions>>>,
+) {
+    let mut was_up = true;
+    loop {
+        let rows = store.events_for_gateways().await;
+        was_up = told(was_up, "the database", &rows);
+        if let Ok(rows) = rows {
+            let definitions = rows.into_iter().map(|row| (row.def.id, (row.def, row.state))).collect();
+            define.send_replace(Some(Arc::new(definitions)));
+        }
+        let next = tokio::time::Instant::now() + every;
+        tokio::time::sleep(REST_MIN.min(every)).await;
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            Ok(()) = hinted.changed() => {}
+        }
+    }
 }
 
 /// Passes hints on, subscribing again after every break. A hint lost is found by the next poll.
@@ -224,19 +274,11 @@ fn due(last: Option<Instant>, every: Duration) -> bool {
 }
 
 /// Logs when a side goes away or comes back, not at every poll.
-fn told<E: std::fmt::Display>(was_up: bool, side: &str, result: &Result<(), E>) -> bool {
+fn told<T, E: std::fmt::Display>(was_up: bool, side: &str, result: &Result<T, E>) -> bool {
     match result {
-        Ok(()) if !was_up => tracing::info!("{side} can be followed again"),
+        Ok(_) if !was_up => tracing::info!("{side} can be followed again"),
         Err(error) if was_up => tracing::warn!(%error, "cannot follow {side}; events stay as last seen"),
         _ => {}
     }
     result.is_ok()
-}
-
-struct Abort(tokio::task::JoinHandle<()>);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

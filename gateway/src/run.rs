@@ -1,6 +1,7 @@
 //! The gateway process, wired: what it needs, what it starts, how it stops.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use spike_stock::Ledger;
 use spike_store::{DatabaseSettings, Store};
 use spike_telemetry::ops::{self, Check, Ops};
 use spike_telemetry::{Counter, Counters};
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::bridge::{Exit, bridge};
 use crate::control::{self, Control};
@@ -57,15 +58,18 @@ pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> any
         config: config.clone(),
     });
     let ready = Arc::new(AtomicBool::new(true));
-    let sidecar = Sidecar::start(&shared, &deps, exit, ops_listener, ready.clone());
+    let mut sidecar = Sidecar::start(&shared, &deps, exit, ops_listener, ready.clone());
     let mut hot_cores = start_cores(&shared, listeners, &cpus)?;
 
-    let ended = tokio::select! {
-        () = shutdown => None,
-        ended = hot_cores.recv() => ended,
-    };
-    if let Some((core, error)) = ended {
-        anyhow::bail!("hot core {core} ended while the gateway was serving: {error:?}");
+    tokio::select! {
+        () = shutdown => {}
+        ended = hot_cores.recv() => match ended {
+            Some((core, result)) => {
+                anyhow::bail!("hot core {core} ended while the gateway was serving: {result:?}")
+            }
+            None => anyhow::bail!("every hot core ended while the gateway was serving"),
+        },
+        task = sidecar.ended() => anyhow::bail!("the sidecar's {task} ended while the gateway was serving"),
     }
     drain(&shared, &ready, hot_cores, cores).await;
     sidecar.stop().await;
@@ -139,7 +143,7 @@ impl Dependencies {
 /// Everything that runs on the tokio side.
 struct Sidecar {
     relay: JoinHandle<()>,
-    others: Vec<JoinHandle<()>>,
+    others: JoinSet<&'static str>,
     stop: watch::Sender<bool>,
 }
 
@@ -175,26 +179,42 @@ impl Sidecar {
         let metered = shared.clone();
         let ops =
             Ops { ready, checks: deps.checks(shared), metrics: Arc::new(move || metered.counters.render()) };
-        let others = vec![
-            tokio::spawn(exit.serve(control::router(Arc::new(control)))),
-            tokio::spawn(follower.run(deps.redis.clone())),
-            tokio::spawn(async move {
-                if let Err(error) = ops::serve(ops_listener, ops, told_to(stopping)).await {
-                    tracing::error!(%error, "the ops server ended");
-                }
-            }),
-        ];
+        let mut others = JoinSet::new();
+        others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
+        others.spawn(named("follower", follower.run(deps.redis.clone())));
+        others.spawn(named("ops server", async move {
+            if let Err(error) = ops::serve(ops_listener, ops, told_to(stopping)).await {
+                tracing::error!(%error, "the ops server ended");
+            }
+        }));
         Self { relay: tokio::spawn(relay), others, stop }
     }
 
-    /// Lets the relay finish its window; the others have nothing to finish.
+    /// Waits for a task that ends on its own, which none should: without the follower the gateway sells by an old table,
+    /// without the bridge nobody logs in.
+    async fn ended(&mut self) -> String {
+        tokio::select! {
+            relay = &mut self.relay => format!("relay ({relay:?})"),
+            Some(other) = self.others.join_next() => match other {
+                Ok(name) => name.to_owned(),
+                Err(panicked) => format!("task ({panicked})"),
+            },
+        }
+    }
+
+    /// Lets the relay finish its window; the others have nothing to finish and end with their set.
     async fn stop(self) {
         self.stop.send_replace(true);
         if self.relay.await.is_err() {
             tracing::error!("the relay panicked");
         }
-        self.others.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Names a task, so that its end can be told.
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
 }
 
 /// The relay's name in the outboxes' group: the same after a restart on this host and port, so that it finds its own.
@@ -214,27 +234,33 @@ fn start_cores(
     shared: &Arc<Shared>,
     listeners: Vec<std::net::TcpListener>,
     cpus: &[usize],
-) -> anyhow::Result<tokio::sync::mpsc::Receiver<Ended>> {
-    let (sender, receiver) = tokio::sync::mpsc::channel(listeners.len());
+) -> anyhow::Result<mpsc::Receiver<Ended>> {
+    let (sender, receiver) = mpsc::channel(listeners.len());
     for (number, listener) in listeners.into_iter().enumerate() {
         let (shared, sender) = (shared.clone(), sender.clone());
         let cpu = shared.config.hot.pin.then(|| cpus[number % cpus.len()]);
-        std::thread::Builder::new().name(format!("hot-{number}")).spawn(move || {
-            let result = hot::core::run(&shared, number, cpu, listener);
-            // Fails only when nobody listens any more, which is after the drain.
-            let _ = sender.blocking_send((number, result));
-        })?;
+        start_core(number, sender, move || hot::core::run(&shared, number, cpu, listener))?;
     }
     Ok(receiver)
 }
 
+/// Runs `core` on a thread of its own and tells how it ended, also when it panicked outside of any connection.
+fn start_core(
+    number: usize,
+    sender: mpsc::Sender<Ended>,
+    core: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> std::io::Result<()> {
+    let told = move || {
+        let result =
+            catch_unwind(AssertUnwindSafe(core)).unwrap_or_else(|_| Err(anyhow::anyhow!("panicked")));
+        // Fails only when nobody listens any more, which is after the drain.
+        let _ = sender.blocking_send((number, result));
+    };
+    std::thread::Builder::new().name(format!("hot-{number}")).spawn(told).map(drop)
+}
+
 /// Unready, closing, over: see [`DrainPhase`].
-async fn drain(
-    shared: &Shared,
-    ready: &AtomicBool,
-    mut hot_cores: tokio::sync::mpsc::Receiver<Ended>,
-    cores: usize,
-) {
+async fn drain(shared: &Shared, ready: &AtomicBool, mut hot_cores: mpsc::Receiver<Ended>, cores: usize) {
     let timeout = Duration::from_millis(shared.config.http.drain_timeout_ms);
     tracing::info!(timeout_ms = shared.config.http.drain_timeout_ms, "draining");
     ready.store(false, Ordering::Relaxed);
@@ -251,5 +277,39 @@ async fn drain(
         tracing::warn!("the drain's deadline has passed; what is left is cut");
     } else {
         tracing::info!("drained");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_core_that_panics_is_told_of() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        start_core(3, sender, || panic!("planted")).unwrap();
+        let (number, result) = receiver.recv().await.expect("the core tells of its end");
+        assert_eq!((number, result.unwrap_err().to_string().as_str()), (3, "panicked"));
+    }
+
+    #[tokio::test]
+    async fn a_task_of_the_sidecar_that_ends_or_panics_is_told_of() {
+        let ended = async |relay: fn() -> bool, bridge: fn() -> bool| {
+            let mut others = JoinSet::new();
+            others.spawn(named("follower", std::future::pending()));
+            others.spawn(named("bridge", until(bridge)));
+            let stop = watch::channel(false).0;
+            Sidecar { relay: tokio::spawn(until(relay)), others, stop }.ended().await
+        };
+        assert_eq!(ended(|| false, || true).await, "bridge");
+        assert!(ended(|| false, || panic!("planted")).await.contains("panic"));
+        assert!(ended(|| panic!("planted"), || false).await.contains("relay"));
+        assert!(ended(|| true, || false).await.contains("relay"));
+    }
+
+    async fn until(over: fn() -> bool) {
+        if !over() {
+            std::future::pending().await;
+        }
     }
 }

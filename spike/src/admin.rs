@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use spike_gateway::control::{hash_now, normalise_email};
 use spike_store::{Conflict, NewUser, StoreError};
 use tokio::runtime::Builder;
 
@@ -72,13 +73,11 @@ pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
 
 fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitCode> {
     let config = settings::load(file)?;
-    let email = account.email.trim().to_owned();
-    let Some((local, _)) =
-        email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())
-    else {
-        return Err(Misuse(format!("--email is {email:?}; allowed: an e-mail address")).into());
+    // The form in which a login looks it up: an account of any other could never log in.
+    let Some(email) = normalise_email(&account.email) else {
+        return Err(Misuse(format!("--email is {:?}; allowed: an e-mail address", account.email)).into());
     };
-    let name = account.name.unwrap_or_else(|| local.to_owned());
+    let name = account.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let password = match account.password {
         Some(password) => password,
         None => read_password()?,
@@ -87,7 +86,7 @@ fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitC
     if !PASSWORD_CHARS.contains(&chars) {
         return Err(Misuse(format!("the password has {chars} characters; allowed: 8 to 128")).into());
     }
-    let password_hash = spike_gateway::control::hash_now(&config.auth, &password)?;
+    let password_hash = hash_now(&config.auth, &password)?;
     let user = NewUser { email: email.clone(), name, password_hash, role: account.role.into() };
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let database = settings::database(&config).await?;

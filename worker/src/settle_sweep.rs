@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use spike_domain::{EventId, OrderId, OrderStatus, OutboxEntry, clock};
+use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, clock};
 use spike_stock::{Settled, ledger};
 
 use crate::Jobs;
@@ -48,9 +48,9 @@ async fn sweep(jobs: &Jobs, event: EventId, now_ms: u64) -> anyhow::Result<u64> 
     let (mut after, mut units) = (None, 0);
     loop {
         let page = jobs.ledger.entries(event, after, PAGE_ENTRIES).await?;
-        after = page.entries.last().map(|entry| entry.id);
+        after = page.next.as_deref().and_then(EntryId::parse);
         let old = |entry: &OutboxEntry| entry.orders.iter().all(|order| order.accepted_at_ms < young_from_ms);
-        let more = page.next.is_some() && page.entries.last().is_some_and(old);
+        let more = after.is_some() && page.entries.last().is_some_and(old);
         let entries: Vec<OutboxEntry> = page.entries.into_iter().filter(old).collect();
         if !entries.is_empty() {
             let orders: Vec<OrderId> =
@@ -77,7 +77,7 @@ pub(crate) fn settleable(entries: &[OutboxEntry], rows: &HashMap<OrderId, OrderS
 
 #[cfg(test)]
 mod tests {
-    use spike_domain::{ClaimState, EntryId, QueuedOrder, UserId};
+    use spike_domain::{ClaimState, QueuedOrder, UserId};
 
     use super::*;
 

@@ -36,6 +36,7 @@ mod render;
 mod strict_json;
 
 pub use accept::{Form, form};
+pub use email::normalise as normalise_email;
 pub use events::event_view;
 pub use fields::Fields;
 pub use identity::{Admin, Identity, Named, NamedPair, bearer};

@@ -92,6 +92,9 @@ async fn working<T>(connection: &Connection, future: impl Future<Output = T>) ->
 
 /// Reads the whole body, up to `most` bytes.
 pub async fn read_body(connection: &Connection, body: Incoming, most: usize) -> Result<Bytes, Reason> {
+    // A status that Redis does not know has been worked on already and now goes on to the database: its body is awaited
+    // with the body's deadline like every other.
+    connection.progress.enter(Stage::Body);
     let mut body = body;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();

@@ -89,9 +89,8 @@ impl EventLocal {
     }
 
     fn renew_page(&self, shown: Shown) {
-        let page = event_page(&self.def, shown);
-        if self.page.load().etag != page.etag {
-            self.page.store(Arc::new(page));
+        if self.page.load().shown != shown {
+            self.page.store(Arc::new(event_page(&self.def, shown)));
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Page {
     pub body: Bytes,
     /// Strong entity tag, quoted.
     pub etag: String,
+    /// What it was built from, beside the definition.
+    pub shown: Shown,
 }
 
 /// What a page shows beside the definition.
@@ -47,7 +49,7 @@ pub fn event_page(def: &EventDef, shown: Shown) -> Page {
     for &byte in &body {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    Page { body: body.into(), etag: format!("\"{hash:016x}\"") }
+    Page { body: body.into(), etag: format!("\"{hash:016x}\""), shown }
 }
 
 /// The refusals of one event.

@@ -17,6 +17,9 @@ use spike_stock::reserve::bulk;
 use super::once::{Receiver, Sender, once};
 use super::resp::{Reader, Reply};
 
+/// Bytes that may wait for the writer; beyond it Redis takes less than we ask, and calls are refused rather than queued.
+const OUT_MAX: usize = 1 << 20;
+
 /// Why a call has no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
@@ -43,8 +46,8 @@ struct State {
     waiters: VecDeque<Waiter>,
     writer: Option<Sender<()>>,
     up: bool,
-    /// Raised to make the present connection end.
-    broken: bool,
+    /// Dropped to make the present connection end, whatever its reader and writer are waiting for. `None`: given up.
+    breaker: Option<Sender<()>>,
 }
 
 /// A core's connection; clones share it.
@@ -73,10 +76,10 @@ impl Link {
         }
     }
 
-    /// Queues one command; `None` while the connection is down.
+    /// Queues one command; `None` while the connection is down, given up, or too far behind.
     fn send(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Option<Receiver<Result<Reply, LinkError>>> {
         let mut state = self.state.borrow_mut();
-        if !state.up {
+        if !state.up || state.breaker.is_none() || state.out.len() > OUT_MAX {
             return None;
         }
         encode(&mut state.out);
@@ -101,8 +104,7 @@ impl Link {
         }
         if state.waiters.front().is_some_and(|oldest| now_ms.saturating_sub(oldest.since_ms) > 3 * timeout_ms)
         {
-            state.broken = true;
-            drop(state.writer.take());
+            drop(state.breaker.take());
         }
         drop(state);
         late.into_iter().for_each(|reply| reply.send(Err(LinkError::Unknown)));
@@ -138,11 +140,14 @@ impl Link {
         let connecting = monoio::time::timeout(connect_timeout, connect(endpoint));
         let stream = connecting.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
         let (mut read, mut write) = stream.into_split();
-        *self.state.borrow_mut() = State { up: true, ..State::default() };
+        let (breaker, broken) = once();
+        *self.state.borrow_mut() = State { up: true, breaker: Some(breaker), ..State::default() };
         on_up();
         let ended = monoio::select! {
             ended = self.write_calls(&mut write) => ended,
             ended = self.read_replies(&mut read) => ended,
+            // A writer that hangs in a half-open connection looks at nothing else.
+            _ = broken => Err(std::io::ErrorKind::TimedOut.into()),
         };
         self.fail_all();
         if let Err(error) = ended {
@@ -157,9 +162,6 @@ impl Link {
         loop {
             let wait = {
                 let mut state = self.state.borrow_mut();
-                if state.broken {
-                    return Err(std::io::ErrorKind::TimedOut.into());
-                }
                 if state.out.is_empty() {
                     let (sender, receiver) = once();
                     state.writer = Some(sender);
@@ -262,4 +264,64 @@ async fn connect(endpoint: &RedisEndpoint) -> std::io::Result<TcpStream> {
         }
     }
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Answers the handshake of every connection, then reads nothing more of it.
+    fn deaf_redis(accepted: Arc<AtomicUsize>) -> RedisEndpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+                stream.write_all(b"+OK\r\n").unwrap();
+                held.push(stream);
+                accepted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        RedisEndpoint { host: "127.0.0.1".into(), port, database: 0, user: None, password: None }
+    }
+
+    fn on_a_core(future: impl Future<Output = ()>) {
+        let mut runtime =
+            monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build().unwrap();
+        runtime.block_on(future);
+    }
+
+    /// Looks every ms, with the link's clock running a hundred times as fast.
+    async fn until(link: &Link, what: &str, done: impl Fn() -> bool) {
+        for ms in 0..10_000 {
+            if done() {
+                return;
+            }
+            link.tick(ms * 100, 1000);
+            monoio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{what}: not in time");
+    }
+
+    #[test]
+    fn a_half_open_connection_is_given_up_while_its_writer_hangs() {
+        on_a_core(async {
+            let accepted = Arc::new(AtomicUsize::new(0));
+            let (endpoint, link) = (deaf_redis(accepted.clone()), Link::new());
+            let running = link.clone();
+            monoio::spawn(async move { running.run(&endpoint, Duration::from_secs(5), || ()).await });
+            until(&link, "connected", || link.up()).await;
+            let large = link.send(|out| out.resize(16 << 20, b'x')).expect("the link is up");
+            assert_eq!(link.call(|out| out.push(b'x')).await, Err(LinkError::Down), "16 MB wait already");
+            until(&link, "a second connection", || accepted.load(Ordering::SeqCst) == 2).await;
+            assert_eq!(large.await, Some(Err(LinkError::Unknown)), "some of it may have arrived");
+        });
+    }
 }

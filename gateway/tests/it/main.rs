@@ -1,5 +1,6 @@
 //! The gateway against real servers.
 
 mod control;
+mod follower;
 mod hot;
 mod relay;

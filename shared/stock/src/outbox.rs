@@ -1,4 +1,10 @@
 //! The outbox stream: read by the relay's group, acknowledged after the broker's confirm, deleted by settle.
+//!
+//! An entry that is not of this version's making (another program's, or a newer version's) is passed over by every reader
+//! and stays in the stream: it is told once, and stands in nobody's way. Only a rebuild, which counts, must not pass over it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
@@ -15,7 +21,15 @@ pub struct Page {
     pub entries: Vec<OutboxEntry>,
     /// Cursor for the next call; `None` at the end.
     pub next: Option<String>,
+    /// Entries that could not be read and are passed over.
+    pub unreadable: usize,
 }
+
+/// Unreadable entries remembered as told; beyond it they are told again.
+const TOLD_MAX: usize = 1000;
+
+/// Unreadable entries already told of by this process: they are read again and again.
+static TOLD: Mutex<BTreeSet<(EventId, String)>> = Mutex::new(BTreeSet::new());
 
 impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
     /// Up to `count` entries never delivered to the group, now delivered to `consumer`. Does not block.
@@ -54,7 +68,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         let reply = cmd.query_async::<Value>(&mut self.connection()).await?;
         let (next, entries, _deleted): (String, Value, Value) = FromRedisValue::from_redis_value_ref(&reply)
             .map_err(|_| StockError::reply("XAUTOCLAIM", &reply))?;
-        Ok(Page { entries: parse_entries(&entries)?, next: (next != "0-0").then_some(next) })
+        let read = parse_entries(event, &entries)?;
+        Ok(Page { next: (next != "0-0").then_some(next), ..read.into() })
     }
 
     /// Acknowledges entries to the group: the broker has them. They stay in the stream until settled.
@@ -77,13 +92,21 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         after: Option<EntryId>,
         count: usize,
     ) -> Result<Page, StockError> {
-        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-        let mut cmd = redis::cmd("XRANGE");
-        cmd.arg(EventKeys::new(event).outbox).arg(from).arg("+").arg("COUNT").arg(count);
-        let entries = parse_entries(&cmd.query_async::<Value>(&mut self.connection()).await?)?;
-        let next =
-            (entries.len() == count).then(|| entries.last().map(|entry| entry.id.to_string())).flatten();
-        Ok(Page { entries, next })
+        let outbox = EventKeys::new(event).outbox;
+        let mut from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let mut unreadable = 0;
+        loop {
+            let mut cmd = redis::cmd("XRANGE");
+            cmd.arg(&outbox).arg(from).arg("+").arg("COUNT").arg(count);
+            let read = parse_entries(event, &cmd.query_async::<Value>(&mut self.connection()).await?)?;
+            unreadable += read.unreadable;
+            let next = read.last.clone().filter(|_| read.seen == count);
+            match next {
+                // A page that is not the last one has an entry, so that callers get on by its id.
+                Some(next) if read.entries.is_empty() => from = format!("({next}"),
+                next => return Ok(Page { next, unreadable, ..read.into() }),
+            }
+        }
     }
 
     /// Creates the relay's group from the first entry, where a wiped Redis has lost it. True if it was missing.
@@ -111,28 +134,67 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         let streams: Option<Vec<(String, Value)>> = FromRedisValue::from_redis_value_ref(&reply)
             .map_err(|_| StockError::reply("XREADGROUP", &reply))?;
         match streams.and_then(|mut streams| streams.pop()) {
-            Some((_, entries)) => parse_entries(&entries),
+            Some((_, entries)) => Ok(parse_entries(event, &entries)?.entries),
             None => Ok(Vec::new()),
         }
     }
 }
 
-/// Entries of a reply; a deleted entry (nil fields) is left out, an entry that is not ours is an error and stays.
-fn parse_entries(value: &Value) -> Result<Vec<OutboxEntry>, StockError> {
-    let Value::Array(items) = value else { return Err(StockError::reply("outbox", value)) };
-    items.iter().filter_map(|item| parse_entry(item).transpose()).collect()
+/// What a reply held.
+#[derive(Default)]
+struct Read {
+    entries: Vec<OutboxEntry>,
+    unreadable: usize,
+    /// Entries of any kind.
+    seen: usize,
+    /// Id of the last one.
+    last: Option<String>,
 }
 
-fn parse_entry(item: &Value) -> Result<Option<OutboxEntry>, StockError> {
-    let bad = || StockError::reply("outbox entry", item);
-    let (id, fields): (String, Option<Vec<String>>) =
-        FromRedisValue::from_redis_value_ref(item).map_err(|_| bad())?;
-    let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { return Ok(None) };
+impl From<Read> for Page {
+    fn from(read: Read) -> Self {
+        Self { entries: read.entries, next: None, unreadable: read.unreadable }
+    }
+}
+
+/// Entries of a reply. A deleted entry (nil fields) is left out; one that is not ours is told and left out.
+fn parse_entries(event: EventId, value: &Value) -> Result<Read, StockError> {
+    let Value::Array(items) = value else { return Err(StockError::reply("outbox", value)) };
+    let mut read = Read { seen: items.len(), ..Read::default() };
+    for item in items {
+        let (id, fields): (String, Value) = FromRedisValue::from_redis_value_ref(item)
+            .map_err(|_| StockError::reply("outbox entry", item))?;
+        if !matches!(fields, Value::Nil) {
+            match parse_entry(&id, &fields) {
+                Some(entry) => read.entries.push(entry),
+                None => {
+                    read.unreadable += 1;
+                    tell(event, &id, item);
+                }
+            }
+        }
+        read.last = Some(id);
+    }
+    Ok(read)
+}
+
+fn parse_entry(id: &str, fields: &Value) -> Option<OutboxEntry> {
+    let fields: Vec<String> = FromRedisValue::from_redis_value_ref(fields).ok()?;
     let field = |name: &str| fields.chunks_exact(2).find(|pair| pair[0] == name).map(|pair| pair[1].as_str());
     if field("v") != Some(entry::VERSION) {
-        return Err(bad());
+        return None;
     }
-    let accepted_at_ms = field("t").and_then(|text| text.parse().ok()).ok_or_else(bad)?;
-    let orders = field("o").and_then(|text| entry::parse_orders(text, accepted_at_ms)).ok_or_else(bad)?;
-    Ok(Some(OutboxEntry { id: EntryId::parse(&id).ok_or_else(bad)?, orders }))
+    let orders = entry::parse_orders(field("o")?, field("t")?.parse().ok()?)?;
+    Some(OutboxEntry { id: EntryId::parse(id)?, orders })
+}
+
+fn tell(event: EventId, id: &str, item: &Value) {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() >= TOLD_MAX {
+        told.clear();
+    }
+    if told.insert((event, id.to_owned())) {
+        let error = StockError::reply("outbox entry", item);
+        tracing::error!(%event, entry = id, %error, "an outbox entry is not readable and is passed over");
+    }
 }

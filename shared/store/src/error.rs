@@ -27,8 +27,8 @@ pub enum StoreError {
     /// The user, product, event or order does not exist (or belongs to someone else).
     #[error("not found")]
     NotFound,
-    /// No connection, no answer in time, no free connection in the pool, or a server that is stopping: try
-    /// later.
+    /// No connection, no answer in time, no free connection in the pool, or a server in trouble (stopping, full,
+    /// out of memory, not set up right): try later.
     #[error("database unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// Deadlock or lock wait timeout, after this crate's own attempts. Rolled back whole; repeat it.
@@ -37,7 +37,7 @@ pub enum StoreError {
     /// The data is not what this crate writes: a person must look.
     #[error("corrupt data: {0}")]
     Corrupt(String),
-    /// Anything else: a value the schema refuses, a missing table, a bug.
+    /// Anything else: a value the schema refuses, a bug of this process.
     #[error("database: {0}")]
     Other(#[source] Cause),
 }

@@ -76,13 +76,26 @@ pub(crate) fn fault(error: &MySqlDatabaseError) -> Fault {
     match error.number() {
         // Lock wait timeout, deadlock.
         1205 | 1213 => Fault::Locked,
-        // Too many connections, shutting down, connection killed, read-only after a failover, statement
-        // interrupted, and its time limit in MariaDB and in MySQL.
-        1040 | 1203 | 1053 | 1927 | 1290 | 1836 | 1317 | 1969 | 3024 => Fault::Away,
         // A CHECK constraint, in MySQL and in MariaDB.
         3819 | 4025 => Fault::Check,
-        _ => Fault::Other,
+        number if about_a_value(number) => Fault::Other,
+        _ => Fault::Away,
     }
+}
+
+/// Whether the server refused what it was told to write, and would refuse it for ever. What is not plainly about a value
+/// is about the server (a full disk, no memory, a revoked right, a missing table): transient, because a worker would
+/// reject good orders one by one for it.
+fn about_a_value(number: u16) -> bool {
+    matches!(
+        number,
+        // NULL or nothing for a column that needs a value; a foreign key that points to nothing, or a row
+        // that others point to.
+        1048 | 1364 | 1451 | 1452
+        // Out of range (also of an expression), truncated, no such date, of another type or encoding, too
+        // long; a statement or row larger than the server takes.
+        | 1264 | 1690 | 1265 | 1292 | 1366 | 1300 | 1406 | 1153 | 1118
+    )
 }
 
 /// A connection of its own, outside the pool, whose statements may take as long as a schema change takes.

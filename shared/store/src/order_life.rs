@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use crate::backend::{Conn, Row};
 use crate::order_rows::{give_back, insert_markers};
 use crate::query::query;
-use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
+use crate::sql::{CHUNK, at, number_list, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
 use crate::transaction::{LockedEvent, read, under_lock};
 use crate::{Result, Store, StoreError};
 
@@ -42,18 +42,27 @@ const CANCELLED: i8 = 3;
 impl Store {
     /// Cancels orders whose deadline has passed by the database's clock, oldest first, at most `limit` a
     /// call; their units go back to the event and a restock marker is left, in the same transaction. Returns
-    /// the ones this call cancelled. Each event is a transaction of its own: an error is returned only when
-    /// none of them succeeded.
+    /// the ones this call cancelled. Each event is a transaction of its own; one that fails is passed over, so
+    /// that it starves no other, and an error is returned only when none of them succeeded.
     pub async fn expire_due(&self, limit: u32) -> Result<Vec<ChangedOrder>> {
         let mut expired = Vec::new();
         let mut failure = None;
-        for (event, orders) in self.due(limit).await? {
-            match self.expire_of(event, &orders).await {
-                Ok(changed) => expired.extend(changed),
-                Err(error) => {
-                    tracing::warn!(%event, %error, "orders past their deadline not cancelled yet");
-                    failure = Some(error);
+        let mut failed = Vec::new();
+        // A round after the first one asks for what the failing events stood in front of.
+        loop {
+            let (failed_before, room) = (failed.len(), limit.saturating_sub(count(&expired)));
+            for (event, orders) in self.due(room, &failed).await? {
+                match self.expire_of(event, &orders).await {
+                    Ok(changed) => expired.extend(changed),
+                    Err(error) => {
+                        tracing::warn!(%event, %error, "orders past their deadline not cancelled yet");
+                        failure = Some(error);
+                        failed.push(event);
+                    }
                 }
+            }
+            if failed.len() == failed_before || count(&expired) >= limit {
+                break;
             }
         }
         match failure {
@@ -88,12 +97,15 @@ impl Store {
         })
     }
 
-    /// Orders past their deadline, by event: candidates only, nothing is locked yet.
-    async fn due(&self, limit: u32) -> Result<BTreeMap<EventId, Vec<OrderId>>> {
+    /// Orders past their deadline, by event, but for the events of `except`: candidates only, nothing is locked
+    /// yet.
+    async fn due(&self, limit: u32, except: &[EventId]) -> Result<BTreeMap<EventId, Vec<OrderId>>> {
+        // No event has the id 0; an empty list is no SQL.
+        let except = number_list(except.iter().map(|event| event.0).chain([0]));
         let now = self.dialect().now_ms();
         let text = format!(
             "SELECT order_id, event_id FROM spike_orders WHERE status = {PENDING} AND expires_at_ms <= {now} \
-             ORDER BY expires_at_ms LIMIT {limit}"
+             AND event_id NOT IN ({except}) ORDER BY expires_at_ms LIMIT {limit}"
         );
         read!(self, |conn| {
             let mut due: BTreeMap<EventId, Vec<OrderId>> = BTreeMap::new();
@@ -154,6 +166,10 @@ impl ChangedOrder {
             quantity: u32_at(row, "quantity")?,
         })
     }
+}
+
+fn count(orders: &[ChangedOrder]) -> u32 {
+    u32::try_from(orders.len()).unwrap_or(u32::MAX)
 }
 
 /// Gives the units of cancelled orders back to the event, and leaves markers for Redis.

@@ -46,7 +46,8 @@ pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
     else {
         return String::new();
     };
-    let redis_cli = format!("redis-cli -h {} -p {}", redis.host, redis.port.unwrap_or(6379));
+    let number = if matches!(&*redis.path, "" | "0") { String::new() } else { format!(" -n {}", redis.path) };
+    let redis_cli = format!("redis-cli -h {} -p {}{number}", redis.host, redis.port.unwrap_or(6379));
     let vhost = &amqp.path;
     let queues = match &servers.stack {
         Some(stack) => {

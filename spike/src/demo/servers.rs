@@ -41,32 +41,35 @@ pub fn find(env: &BTreeMap<String, String>) -> anyhow::Result<Servers> {
 /// All three of the environment, or all three of the stack's file; never some of each, which would be two systems.
 fn choose(env: &BTreeMap<String, String>, folder: &str, file: Option<&str>) -> Result<Servers, Misuse> {
     let of_env = VARIABLES.map(|name| env.get(name).filter(|url| !url.is_empty()).cloned());
-    if let [Some(redis), Some(amqp), Some(database)] = of_env.clone() {
-        let origin = "of SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL".to_owned();
-        return Ok(Servers { urls: [redis, amqp, database], origin, stack: None });
+    let of_file = VARIABLES.map(|name| {
+        let mut pairs = file?.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, url)| url.to_owned())
+    });
+    // `make demo` passes the stack's own addresses on in the environment.
+    let is_stack = of_env == of_file || of_env.iter().all(Option::is_none);
+    let urls = if is_stack { of_file } else { of_env.clone() };
+    if let [Some(redis), Some(amqp), Some(database)] = urls {
+        let origin =
+            if is_stack { format!("of `make up` in {folder}") } else { format!("of {}", words(&VARIABLES)) };
+        let stack = is_stack.then(|| folder.to_owned());
+        return Ok(Servers { urls: [redis, amqp, database], origin, stack });
     }
     let missing: Vec<&str> =
         VARIABLES.iter().zip(&of_env).filter(|(_, url)| url.is_none()).map(|(name, _)| *name).collect();
-    if missing.len() < VARIABLES.len() {
-        return Err(Misuse(format!(
-            "{} not set: set all of {}, or none to use the servers of `make up`",
-            missing.join(" and "),
-            VARIABLES.join(", ")
-        )));
-    }
-    let of_file = |name: &str| {
-        let mut pairs = file?.lines().filter_map(|line| line.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, url)| url.to_owned())
-    };
-    match VARIABLES.map(of_file) {
-        [Some(redis), Some(amqp), Some(database)] => {
-            let origin = format!("of `make up` in {folder}");
-            Ok(Servers { urls: [redis, amqp, database], origin, stack: Some(folder.to_owned()) })
-        }
-        _ => Err(Misuse(format!(
-            "no servers: start them with `make up` (none run in {folder}), or set {}",
-            VARIABLES.join(", ")
-        ))),
+    let all = words(&VARIABLES);
+    Err(Misuse(if missing.len() < VARIABLES.len() {
+        format!("{} not set: set all of {all}, or none to use the servers of `make up`", words(&missing))
+    } else {
+        format!("no servers: start them with `make up` (none run in {folder}), or set {all}")
+    }))
+}
+
+/// `a, b and c`.
+fn words(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
@@ -85,9 +88,12 @@ mod tests {
     #[test]
     fn the_environment_wins_whole_or_not_at_all() {
         assert_eq!(check(&VARIABLES, Some(FILE)).unwrap().urls, ["of-env"; 3]);
+        assert_eq!(check(&VARIABLES, Some(FILE)).unwrap().stack, None);
         let of_file = check(&[], Some(FILE)).unwrap();
         assert_eq!(of_file.urls, ["redis://f", "amqp://f", "mysql://f?a=b"]);
         assert_eq!(of_file.stack.as_deref(), Some("stack"));
+        let passed_on = VARIABLES.into_iter().map(str::to_owned).zip(of_file.urls.clone()).collect();
+        assert_eq!(choose(&passed_on, "stack", Some(FILE)).unwrap(), of_file, "as `make demo` does");
         let partly = check(&VARIABLES[..2], Some(FILE)).unwrap_err();
         assert!(partly.starts_with("SPIKE_DATABASE_URL not set"), "{partly}");
     }

@@ -9,7 +9,8 @@ use spike_store::KnownClaim;
 /// Entries of one read.
 const PAGE_ENTRIES: usize = 256;
 
-/// Every entry of the outbox, in stream order.
+/// Every entry of the outbox, in stream order. An entry that cannot be read is an error: a newer version's orders would be
+/// taken for lost ones, and their stock sold again.
 pub(super) async fn outbox(
     ledger: &Stock,
     event: EventId,
@@ -17,6 +18,9 @@ pub(super) async fn outbox(
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
         let page = ledger.entries(event, after, PAGE_ENTRIES).await?;
+        if page.unreadable > 0 {
+            return Err(StockError::reply("outbox", &format_args!("{} unreadable entries", page.unreadable)));
+        }
         after = page.entries.last().map(|entry| entry.id);
         entries.extend(page.entries);
         if page.next.is_none() {

@@ -86,6 +86,26 @@ fn slow_heads_slow_bodies_and_idlers_are_closed() {
 }
 
 #[test]
+fn a_body_that_never_comes_is_given_up_also_where_redis_was_asked_first() {
+    let env = vec![("SPIKE_HTTP_BODY_TIMEOUT_MS", "1000".to_owned())];
+    let core = HotCore::start_with(Wishes { env, ..Wishes::default() });
+    let order = spike_domain::OrderId::new(1);
+    let token = core.token(1);
+    for event in [999_999_999, 7] {
+        let mut client = core.client();
+        client.send(
+            format!(
+                "GET /api/v1/spike/events/{event}/orders/{order} HTTP/1.1\r\nHost: t\r\n\
+                 Authorization: Bearer {token}\r\nContent-Length: 10\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        assert!(client.closed(), "event {event}");
+    }
+    assert_eq!(core.shared.counters.sum(spike_telemetry::Counter::ConnectionsTimedOut), 2);
+}
+
+#[test]
 fn connections_beyond_the_cap_are_told_so() {
     let env = vec![("SPIKE_HTTP_CONNECTIONS_MAX", "2".to_owned())];
     let core = HotCore::start_with(Wishes { env, ..Wishes::default() });

@@ -1,6 +1,6 @@
 //! The outbox as the relay reads it.
 
-use spike_domain::{EventId, UserId};
+use spike_domain::{EntryId, EventId, OutboxEntry, UserId};
 
 use crate::server::{EPOCH, Server, both};
 
@@ -66,4 +66,42 @@ async fn pages_cover_the_stream(server: Server) {
         }
     }
     assert_eq!(users, (1..=7).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_entry_of_another_program_or_version_is_passed_over_and_stays() {
+    let server = Server::start().await;
+    server.open(EVENT, 100, 3, 1000).await;
+    let order = server.buy(EVENT, 1, 1, None).await;
+    let outbox = spike_stock::EventKeys::new(EVENT).outbox;
+    let newer = format!("{order} 1 1  what a later version writes");
+    let foreign: [&[(&str, &[u8])]; 4] = [
+        &[("v", b"2"), ("t", b"7"), ("o", newer.as_bytes())],
+        &[("hello", b"world")],
+        &[("v", b"1"), ("t", b"7"), ("o", b"\xff\xfe")],
+        &[("v", b"1"), ("t", b"soon"), ("o", b"")],
+    ];
+    for fields in foreign {
+        let mut add = redis::cmd("XADD");
+        add.arg(&outbox).arg(format!("{EPOCH}-*")).arg(fields);
+        add.exec_async(&mut server.ledger.connection()).await.unwrap();
+    }
+    server.buy(EVENT, 2, 1, None).await;
+    let ledger = &server.ledger;
+    let users = |entries: &[OutboxEntry]| entries.iter().map(|e| e.orders[0].user.0).collect::<Vec<_>>();
+    assert_eq!(users(&ledger.read_new(EVENT, "a", 10).await.unwrap()), [1, 2]);
+    assert_eq!(users(&ledger.read_pending(EVENT, "a", "0", 10).await.unwrap()), [1, 2]);
+    let claimed = ledger.claim_idle(EVENT, "b", 0, "0-0", 10).await.unwrap();
+    assert_eq!((users(&claimed.entries), claimed.unreadable), (vec![1, 2], 4));
+
+    let (mut after, mut found, mut unreadable) = (None, Vec::new(), 0);
+    for _ in 0..10 {
+        let page = ledger.entries(EVENT, after, 2).await.unwrap();
+        found.extend(users(&page.entries));
+        unreadable += page.unreadable;
+        let Some(next) = page.next else { break };
+        assert!(!page.entries.is_empty(), "callers go on behind the last entry");
+        after = Some(EntryId::parse(&next).expect("an id of the stream"));
+    }
+    assert_eq!((found, unreadable), (vec![1, 2], 4), "also by pages, of which one holds nothing of ours");
 }

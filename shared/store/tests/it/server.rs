@@ -141,3 +141,65 @@ async fn connections_killed_by_the_server_are_replaced() {
     .await;
     assert_eq!(sale.live_and_markers().await, (1, 0));
 }
+
+#[tokio::test]
+async fn a_server_in_trouble_is_not_taken_for_bad_data() {
+    let url = fresh_url().await;
+    let store = Store::connect(&settings(url.clone())).await.unwrap();
+    store.migrate().await.unwrap();
+    let sale = Sale::of(&store, 5).await;
+    let mut conn = MySqlConnection::connect(&url).await.unwrap();
+    // Numbers, and whether the orders are to blame: disk full, table full, no memory (twice), too many connections
+    // of one user, a right withdrawn; a value out of range, too long, of another type, a NULL.
+    for (number, permanent) in [
+        (1021, false),
+        (1114, false),
+        (1037, false),
+        (1041, false),
+        (1226, false),
+        (1142, false),
+        (1264, true),
+        (1406, true),
+        (1366, true),
+        (1048, true),
+    ] {
+        let trigger = format!(
+            "CREATE OR REPLACE TRIGGER trouble BEFORE INSERT ON spike_orders FOR EACH ROW \
+             SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'as if'"
+        );
+        sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut conn).await.unwrap();
+        let error =
+            store.insert_entries(sale.event, &[sale.entry(1, &[order(1)])]).await.expect_err("a trigger");
+        assert_eq!(error.transient(), !permanent, "{number}: {error:?}");
+    }
+    sqlx::raw_sql("DROP TRIGGER trouble; DROP TABLE restock_outbox").execute(&mut conn).await.unwrap();
+    let error = store.open_markers(1).await.expect_err("no such table");
+    assert!(error.transient(), "a schema that is not there yet, or a missing right: {error:?}");
+    sale.insert(&[order(1)]).await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_expire_its_orders_starves_no_other() {
+    let url = fresh_url().await;
+    let store = Store::connect(&settings(url.clone())).await.unwrap();
+    store.migrate().await.unwrap();
+    let (broken, healthy) = (Sale::of(&store, 9).await, Sale::of(&store, 9).await);
+    broken.insert(&[order(1), order(2), order(3)]).await;
+    healthy.insert(&[order(1), order(2), order(3)]).await;
+    let mut conn = MySqlConnection::connect(&url).await.unwrap();
+    // The counter of one event is less than its orders hold, so that nothing can be given back; its orders are the
+    // older ones, and more than one call takes.
+    let text = format!(
+        "UPDATE spike_events SET reserved = 0 WHERE id = {id}; UPDATE spike_orders SET expires_at_ms = 1; \
+         UPDATE spike_orders SET expires_at_ms = 2 WHERE event_id <> {id}",
+        id = broken.event
+    );
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.unwrap();
+    for _ in 0..3 {
+        let expired = store.expire_due(1).await.expect("one event is sound");
+        assert_eq!(expired.iter().map(|order| order.event).collect::<Vec<_>>(), [healthy.event]);
+    }
+    let error = store.expire_due(1).await.expect_err("only the broken event is left");
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert_eq!(healthy.live_and_markers().await, (0, 3));
+}

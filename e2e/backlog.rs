@@ -1,7 +1,8 @@
-//! RabbitMQ is gone: buys go on until the outbox is full, and everything arrives when it is back.
+//! RabbitMQ or the database is gone: buys go on until the outbox is full, and everything arrives when it is back.
 
-use spike_devstack::{RabbitServer, fixture};
+use spike_devstack::{MariaDbServer, RabbitServer, fixture};
 
+use crate::http::call;
 use crate::poll::until;
 use crate::system::{Sale, System, order_of};
 
@@ -11,11 +12,31 @@ const CAP: usize = 10;
 fn without_a_broker_the_outbox_fills_and_then_drains() {
     let rabbit = RabbitServer::start(&fixture::folder("rabbit")).expect("a broker of our own");
     let amqp = rabbit.create_vhost("sale").expect("a virtual host");
-    let system = System::start_on(&amqp, &[("SPIKE_OUTBOX_INFLIGHT_MAX", &CAP.to_string())]);
+    let system =
+        System::start_on(&amqp, &fixture::database(), &[("SPIKE_OUTBOX_INFLIGHT_MAX", &CAP.to_string())]);
+    check(&system, || rabbit.kill9(), || rabbit.restart().expect("it starts again"));
+}
+
+#[test]
+fn without_a_database_the_outbox_fills_and_then_drains() {
+    let mariadb = MariaDbServer::start(&fixture::folder("mariadb")).expect("a database of our own");
+    let database = mariadb.create_database("sale").expect("a database");
+    let system =
+        System::start_on(&fixture::vhost(), &database, &[("SPIKE_OUTBOX_INFLIGHT_MAX", &CAP.to_string())]);
+    let gone = || {
+        mariadb.kill9();
+        let login = r#"{"email":"admin@e2e.invalid","password":"whatever it is"}"#;
+        let answer = call(system.http, "POST", "/api/v1/auth/login", &[], Some(login));
+        assert_eq!(answer.refused(503), "unavailable", "what needs the database says so");
+    };
+    check(&system, gone, || mariadb.restart().expect("it starts again"));
+}
+
+fn check(system: &System, stop: impl FnOnce(), start: impl FnOnce()) {
     let event = system.open(Sale::of(30));
     let mut buyers = system.users(60).into_iter();
 
-    rabbit.kill9();
+    stop();
     let mut acknowledged = Vec::new();
     for (user, token) in buyers.by_ref().take(CAP) {
         let answer = system.buy(event, &token, &[], None);
@@ -28,7 +49,7 @@ fn without_a_broker_the_outbox_fills_and_then_drains() {
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
     }
 
-    rabbit.restart().expect("it starts again");
+    start();
     for (user, token) in buyers.take(20) {
         let order = until("the outbox drains and buys go on", || {
             let answer = system.buy(event, &token, &[], None);

@@ -1,0 +1,90 @@
+//! A core's line to the ledger: its own pipelined connection to Redis, or the embedded ledger's thread.
+
+use spike_domain::UserId;
+use spike_stock::reserve::{Buyer, Decided, decode, encode};
+use spike_stock::{Claim, EmbeddedLedger, StockError};
+
+use super::batch::Undecided;
+use crate::local::EventLocal;
+use crate::redis::link::command;
+use crate::redis::{Link, LinkError, Reply};
+
+/// What the batches and the status polls of a core ask.
+pub enum Line {
+    /// Redis.
+    Redis(Link),
+    /// This process.
+    Embedded(EmbeddedLedger),
+}
+
+/// A user's claim, and its last order that ended without one.
+pub struct Found {
+    /// The claim now.
+    pub claim: Option<Claim>,
+    /// The last order that ended.
+    pub ended: Option<Claim>,
+}
+
+impl Line {
+    /// Decides a batch of buyers of `event` in `epoch`.
+    pub async fn reserve(
+        &self,
+        event: &EventLocal,
+        epoch: u64,
+        now_ms: u64,
+        buyers: &[Buyer],
+    ) -> Result<Decided, Undecided> {
+        match self {
+            Self::Redis(link) => {
+                let call = link.call(|out| encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers));
+                read_decided(call.await, buyers.len())
+            }
+            Self::Embedded(ledger) => {
+                ledger.reserve(event.def.id, epoch, now_ms, buyers).await.map_err(|error| match error {
+                    StockError::Refused(refused) => Undecided::Refused(refused),
+                    StockError::Fenced => Undecided::Fenced,
+                    StockError::Lost => Undecided::Unknown,
+                    _ => Undecided::Down,
+                })
+            }
+        }
+    }
+
+    /// What the ledger knows of `user`: with Redis both hashes in one write.
+    pub async fn lookup(&self, event: &EventLocal, user: UserId) -> Result<Found, LinkError> {
+        let link = match self {
+            Self::Redis(link) => link,
+            Self::Embedded(ledger) => {
+                let found = ledger.lookup(event.def.id, user).await.map_err(|_| LinkError::Unknown);
+                return found.map(|(claim, ended)| Found { claim, ended });
+            }
+        };
+        let mut digits = itoa::Buffer::new();
+        let user = digits.format(user.0).as_bytes();
+        let claim = link.call(|out| command(out, &[b"HGET", event.keys.buyers.as_bytes(), user]));
+        let ended = link.call(|out| command(out, &[b"HGET", event.keys.ended.as_bytes(), user]));
+        let (claim, ended) = futures_util::future::join(claim, ended).await;
+        Ok(Found { claim: parsed(claim?, Claim::parse)?, ended: parsed(ended?, Claim::parse_ended)? })
+    }
+
+    /// The core's tick: see [`Link::tick`].
+    pub fn tick(&self, now_ms: u64, timeout_ms: u64) {
+        if let Self::Redis(link) = self {
+            link.tick(now_ms, timeout_ms);
+        }
+    }
+}
+
+BATCH_READ
+
+fn parsed(reply: Reply, parse: impl Fn(&[u8]) -> Option<Claim>) -> Result<Option<Claim>, LinkError> {
+    match reply {
+        Reply::Nil => Ok(None),
+        Reply::Bulk(bytes) => match parse(&bytes) {
+            Some(claim) => Ok(Some(claim)),
+            None => panic!("a claim must be order, letter and quantity, not {bytes:?}"),
+        },
+        // An error reply (loading, out of memory): Redis cannot say now.
+        _ => Err(LinkError::Unknown),
+    }
+}
