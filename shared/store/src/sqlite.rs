@@ -85,10 +85,11 @@ pub(crate) async fn migrate_down(writer: &SqlitePool, to: i64) -> Result<()> {
     finish(result.await, conn).await
 }
 
-/// By the result code. What a disk or a process out of something answers is `Away` and never the fault of
-/// an order: a worker must not reject what it could not write.
+/// By the result code and, as in `mysql`, `Other` only for what is plainly about a value: a worker would
+/// reject good orders one by one for what a full disk or a failing one answers.
 pub(crate) fn fault(error: &SqliteError) -> Fault {
     use sqlx::error::DatabaseError as _;
+    const CHECK: i32 = 275;
     let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
     match (code, code & 0xff) {
         // A CHECK on what a column can hold, where other databases have its type.
@@ -96,14 +97,12 @@ pub(crate) fn fault(error: &SqliteError) -> Fault {
         (CHECK, _) => Fault::Check,
         // Busy, locked.
         (_, 5 | 6) => Fault::Locked,
-        // No permission, out of memory, read-only, interrupted, I/O, malformed, full, cannot open, locking.
-        (_, 3 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15) => Fault::Away,
-        _ => Fault::Other,
+        // Too big; any other constraint, such as a value of another type; a value that fits no column; and a
+        // file that never was a database, which waiting does not make one.
+        (_, 18 | 19 | 20 | 26) => Fault::Other,
+        _ => Fault::Away,
     }
 }
-
-/// `SQLITE_CONSTRAINT_CHECK`.
-const CHECK: i32 = 275;
 
 fn path_of(url: &str) -> Result<&Path, String> {
     let path = url.strip_prefix(SCHEME).unwrap_or_default();
