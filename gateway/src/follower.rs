@@ -9,12 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use redis::aio::ConnectionManager;
-use redis::{FromRedisValue, Value};
 use spike_domain::{EventDef, EventId, EventState, LedgerState};
-use spike_stock::keys::HINTS;
-use spike_stock::{EventKeys, Ledger, StockError};
+use spike_stock::{Stock, StockError};
 use spike_store::Store;
 use tokio::sync::watch;
 
@@ -33,7 +29,7 @@ type Definitions = HashMap<EventId, (EventDef, EventState)>;
 /// What the follower works with.
 pub struct Follower {
     shared: Arc<Shared>,
-    ledger: Ledger<ConnectionManager>,
+    ledger: Stock,
     store: Store,
     /// Events that have a ledger: the relay's outboxes.
     active: watch::Sender<Arc<Vec<EventId>>>,
@@ -49,7 +45,7 @@ impl Follower {
     /// A follower that knows nothing yet.
     pub fn new(
         shared: Arc<Shared>,
-        ledger: Ledger<ConnectionManager>,
+        ledger: Stock,
         store: Store,
         active: watch::Sender<Arc<Vec<EventId>>>,
     ) -> Self {
@@ -66,14 +62,18 @@ impl Follower {
         }
     }
 
-    /// Follows until the future is dropped. `client` is for the subscription to hints.
-    pub async fn run(self, client: redis::Client) {
+    /// Follows until the future is dropped.
+    pub async fn run(self) {
         let (hint, hinted) = watch::channel(());
         let (define, defined) = watch::channel(None);
         let every = Duration::from_millis(self.shared.config.follower.definitions_poll_ms);
         let definitions = follow_definitions(self.store.clone(), every, hinted.clone(), define);
         // One task, so that a panic in any part of it ends the follower and is seen.
-        tokio::join!(listen(client, hint), definitions, self.follow(hinted, defined));
+        let ledger = self.ledger.clone();
+        let listen = ledger.follow_hints(|| {
+            hint.send_replace(());
+        });
+        tokio::join!(listen, definitions, self.follow(hinted, defined));
     }
 
     async fn follow(
@@ -108,13 +108,12 @@ impl Follower {
     async fn follow_ledgers(&mut self) -> Result<(), StockError> {
         if due(self.time_at, TIME_EVERY) {
             let asked = Instant::now();
-            let (seconds, micros): (u64, u64) =
-                redis::cmd("TIME").query_async(&mut self.ledger.connection()).await?;
-            self.shared.clock.learn(seconds * 1000 + micros / 1000, asked, Instant::now());
+            let time_ms = self.ledger.time_ms().await?;
+            self.shared.clock.learn(time_ms, asked, Instant::now());
             self.time_at = Some(asked);
         }
         let ids = self.ledger.events().await?;
-        let views = views(&self.ledger, &ids).await?;
+        let views = self.ledger.views(&ids).await?;
         let mut ledgers = HashMap::with_capacity(ids.len());
         let mut unreadable = HashSet::new();
         for (id, view) in ids.into_iter().zip(views) {
@@ -197,39 +196,6 @@ impl Follower {
     }
 }
 
-/// Epoch, state, version and stock of every event, in one round trip. An event that cannot be read has an error of its
-/// own.
-async fn views(
-    ledger: &Ledger<ConnectionManager>,
-    events: &[EventId],
-) -> Result<Vec<Result<Option<LedgerView>, StockError>>, StockError> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut pipe = redis::pipe();
-    pipe.ignore_errors();
-    for &event in events {
-        let keys = EventKeys::new(event);
-        pipe.cmd("HMGET").arg(keys.meta).arg(&["epoch", "state", "version"]);
-        pipe.cmd("GET").arg(keys.stock);
-    }
-    let replies: Vec<Value> = pipe.query_async(&mut ledger.connection()).await?;
-    Ok(replies.chunks_exact(2).map(|pair| view(&pair[0], &pair[1])).collect())
-}
-
-fn view(meta: &Value, stock: &Value) -> Result<Option<LedgerView>, StockError> {
-    let bad = || StockError::reply("follower", &(meta, stock));
-    let fields: Vec<Option<String>> = FromRedisValue::from_redis_value_ref(meta).map_err(|_| bad())?;
-    let stock: Option<u64> = FromRedisValue::from_redis_value_ref(stock).map_err(|_| bad())?;
-    let [Some(epoch), Some(state), version] = &fields[..] else { return Ok(None) };
-    Ok(Some(LedgerView {
-        epoch: epoch.parse().map_err(|_| bad())?,
-        state: LedgerState::parse(state).ok_or_else(bad)?,
-        version: version.as_ref().and_then(|text| text.parse().ok()).unwrap_or(0),
-        stock,
-    }))
-}
-
 /// Tells what the database says about the events, every `every` and at each hint. It may take as long as it likes.
 async fn follow_definitions(
     store: Store,
@@ -251,21 +217,6 @@ async fn follow_definitions(
             () = tokio::time::sleep_until(next) => {}
             Ok(()) = hinted.changed() => {}
         }
-    }
-}
-
-/// Passes hints on, subscribing again after every break. A hint lost is found by the next poll.
-async fn listen(client: redis::Client, hint: watch::Sender<()>) {
-    loop {
-        if let Ok(mut subscription) = client.get_async_pubsub().await
-            && subscription.subscribe(HINTS).await.is_ok()
-        {
-            let mut messages = subscription.on_message();
-            while messages.next().await.is_some() {
-                hint.send_replace(());
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(500 + fastrand::u64(0..500))).await;
     }
 }
 

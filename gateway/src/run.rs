@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use spike_backends::Backends;
 use spike_config::{Config, allowed_cpus};
 use spike_domain::{EventId, clock};
-use spike_stock::Ledger;
-use spike_store::{DatabaseSettings, Store};
 use spike_telemetry::ops::{self, Check, Ops};
 use spike_telemetry::{Counter, Counters};
 use tokio::sync::{Notify, mpsc, watch};
@@ -33,7 +31,11 @@ const UNREADY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When a port cannot be bound, a setting cannot be used, or a hot core ends on its own.
-pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    config: Arc<Config>,
+    backends: Backends,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let cpus = allowed_cpus();
     let cores = config.hot.core_count(cpus.len());
     let listeners = bind(&config, cores)?;
@@ -42,9 +44,9 @@ pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> any
         .with_context(|| format!("SPIKE_HTTP_OPS_LISTEN: cannot listen on {}", config.http.ops_listen))?;
     tracing::info!(listen = %listeners[0].local_addr()?, ops = %ops_listener.local_addr()?, cores, "gateway listening");
 
-    let deps = Dependencies::new(&config)?;
     let (entrance, exit) = bridge(config.sidecar.bridge_capacity);
     let shared = Arc::new(Shared {
+        embedded: backends.stock.as_embedded().cloned(),
         events: EventTable::default(),
         clock: SaleClock::new(clock::now_ms()),
         tokens: Arc::new(Tokens::new(&config.auth)),
@@ -58,7 +60,7 @@ pub async fn run(config: Arc<Config>, shutdown: impl Future<Output = ()>) -> any
         config: config.clone(),
     });
     let ready = Arc::new(AtomicBool::new(true));
-    let mut sidecar = Sidecar::start(&shared, &deps, exit, ops_listener, ready.clone());
+    let mut sidecar = Sidecar::start(&shared, &backends, exit, ops_listener, ready.clone());
     let mut hot_cores = start_cores(&shared, listeners, &cpus)?;
 
     tokio::select! {
@@ -89,55 +91,23 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListen
     Ok(listeners)
 }
 
-/// Clients of the servers. Made without connecting: a gateway starts while they are away and says so in `/readyz`.
-struct Dependencies {
-    redis: redis::Client,
-    ledger: Ledger<ConnectionManager>,
-    store: Store,
-}
-
-impl Dependencies {
-    fn new(config: &Config) -> anyhow::Result<Self> {
-        let redis =
-            redis::Client::open(config.redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())
-                .context("SPIKE_REDIS_URL")?;
-        let times = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_millis(config.redis.connect_timeout_ms)))
-            .set_response_timeout(Some(Duration::from_millis(config.redis.command_timeout_ms)))
-            // A command fails rather than waits for an absent Redis: its caller knows better what to do.
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(1);
-        let ledger = Ledger::new(redis.get_connection_manager_lazy(times).context("SPIKE_REDIS_URL")?);
-        let database = &config.database;
-        let store = Store::connect_lazy(&DatabaseSettings {
-            url: database.url.server().context("SPIKE_DATABASE_URL is empty")?.expose().to_owned(),
-            connections_min: database.connections_min,
-            connections_max: database.connections_max,
-            acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
-            statement_timeout: Duration::from_millis(database.statement_timeout_ms),
-        })
-        .context("SPIKE_DATABASE_URL")?;
-        Ok(Self { redis, ledger, store })
-    }
-
-    fn checks(&self, shared: &Arc<Shared>) -> Vec<Check> {
-        let (ledger, store, shared) = (self.ledger.clone(), self.store.clone(), shared.clone());
-        vec![
-            Check::new("redis", true, move || {
-                let ledger = ledger.clone();
-                async move { ledger.ping().await.map_err(|error| error.to_string()) }
-            }),
-            Check::new("database", false, move || {
-                let store = store.clone();
-                async move { store.ping().await.map_err(|error| error.to_string()) }
-            }),
-            // A gateway that has just started would turn every buyer away.
-            Check::new("events", true, move || {
-                let known = shared.events.complete() || !shared.events.load().is_empty();
-                async move { if known { Ok(()) } else { Err("no event has been read yet".to_owned()) } }
-            }),
-        ]
-    }
+fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
+    let (stock, store, shared) = (backends.stock.clone(), backends.store.clone(), shared.clone());
+    vec![
+        Check::new("ledger", true, move || {
+            let stock = stock.clone();
+            async move { stock.ping().await.map_err(|error| error.to_string()) }
+        }),
+        Check::new("database", false, move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|error| error.to_string()) }
+        }),
+        // A gateway that has just started would turn every buyer away.
+        Check::new("events", true, move || {
+            let known = shared.events.complete() || !shared.events.load().is_empty();
+            async move { if known { Ok(()) } else { Err("no event has been read yet".to_owned()) } }
+        }),
+    ]
 }
 
 /// Everything that runs on the tokio side.
@@ -150,7 +120,7 @@ struct Sidecar {
 impl Sidecar {
     fn start(
         shared: &Arc<Shared>,
-        deps: &Dependencies,
+        backends: &Backends,
         exit: Exit,
         ops_listener: tokio::net::TcpListener,
         ready: Arc<AtomicBool>,
@@ -159,15 +129,20 @@ impl Sidecar {
         let (stop, stopping) = watch::channel(false);
         let (active, events) = watch::channel(Arc::new(Vec::<EventId>::new()));
         let (timed, counted, block) = (shared.clone(), shared.clone(), shared.counters.blocks() - 1);
-        let control =
-            Control::new(config.clone(), deps.store.clone(), deps.ledger.clone(), shared.tokens.clone())
-                .with_clock(move || timed.clock.read().unix_ms)
-                .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
-        let follower = Follower::new(shared.clone(), deps.ledger.clone(), deps.store.clone(), active);
+        let control = Control::new(
+            config.clone(),
+            backends.store.clone(),
+            backends.stock.clone(),
+            shared.tokens.clone(),
+        )
+        .with_clock(move || timed.clock.read().unix_ms)
+        .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
+        let follower = Follower::new(shared.clone(), backends.stock.clone(), backends.store.clone(), active);
         let relay = relay::run(
             RelayDeps {
-                ledger: deps.ledger.clone(),
-                store: Some(deps.store.clone()),
+                ledger: backends.stock.clone(),
+                store: Some(backends.store.clone()),
+                broker: backends.broker.clone(),
                 amqp: config.amqp.clone(),
                 relay: config.relay.clone(),
                 events,
@@ -177,11 +152,14 @@ impl Sidecar {
             told_to(stopping.clone()),
         );
         let metered = shared.clone();
-        let ops =
-            Ops { ready, checks: deps.checks(shared), metrics: Arc::new(move || metered.counters.render()) };
+        let ops = Ops {
+            ready,
+            checks: checks(backends, shared),
+            metrics: Arc::new(move || metered.counters.render()),
+        };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
-        others.spawn(named("follower", follower.run(deps.redis.clone())));
+        others.spawn(named("follower", follower.run()));
         others.spawn(named("ops server", async move {
             if let Err(error) = ops::serve(ops_listener, ops, told_to(stopping)).await {
                 tracing::error!(%error, "the ops server ended");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use spike_config::{Config, Rate};
 use spike_domain::{EventId, UserId};
+use spike_stock::EmbeddedLedger;
 use spike_telemetry::Counters;
 use tokio::sync::Notify;
 
@@ -17,6 +18,8 @@ use crate::tokens::Tokens;
 pub struct Shared {
     /// Settings, checked.
     pub config: Arc<Config>,
+    /// The ledger, when it is of this process; otherwise each core has its own line to Redis.
+    pub embedded: Option<EmbeddedLedger>,
     /// Events by id.
     pub events: EventTable,
     /// The sale's clock.

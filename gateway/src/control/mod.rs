@@ -69,12 +69,7 @@ impl Control {
     ///
     /// # Panics
     /// Where the system has no thread or no randomness left at the start.
-    pub fn new(
-        config: Arc<Config>,
-        store: Store,
-        ledger: Stock,
-        tokens: Arc<Tokens>,
-    ) -> Self {
+    pub fn new(config: Arc<Config>, store: Store, ledger: Stock, tokens: Arc<Tokens>) -> Self {
         let passwords = Passwords::start(&config.auth).expect("threads and randomness for hashing passwords");
         let now_ms = Box::new(spike_domain::clock::now_ms);
         let (worker_wait, on_panic) = (operations::WORKER_WAIT, Arc::new(|| ()));

@@ -123,7 +123,7 @@ fn reason_of(failure: &Failure) -> Reason {
             StockError::Refused(Refused::Paused) => Reason::Paused,
             StockError::Refused(Refused::Closed) => Reason::Ended,
             StockError::Refused(_) | StockError::Fenced => Reason::Recovering,
-            StockError::Redis(_) => Reason::Unavailable,
+            StockError::Redis(_) | StockError::Closed | StockError::Lost => Reason::Unavailable,
             StockError::Reply { .. } => Reason::Internal,
         },
     }

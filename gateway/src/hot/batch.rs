@@ -11,13 +11,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use spike_stock::Refused;
-use spike_stock::reserve::{Buyer, Decided, Decision, decode, encode};
+use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_telemetry::Counter;
 
 use super::Core;
 use crate::local::EventLocal;
 use crate::redis::once::{Receiver, Sender, once};
-use crate::redis::{LinkError, Reply};
 
 /// Why the ledger did not decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,10 +127,7 @@ impl Batch {
             None => Err(Undecided::Refused(Refused::NotReady)),
             Some(ledger) => {
                 let now_ms = core.shared.clock.read().unix_ms;
-                let reply = core.link.call(|out| {
-                    encode(out, &event.reserve_sha, &event.keys, ledger.epoch, now_ms, &buyers);
-                });
-                read(reply.await, buyers.len())
+                core.line.reserve(&event, ledger.epoch, now_ms, &buyers).await
             }
         };
         learn(core, &event, &result);
@@ -164,28 +160,6 @@ impl Drop for Flight {
         self.batch.in_flight.set(self.batch.in_flight.get() - 1);
         self.batch.pump(&self.core);
     }
-}
-
-fn read(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decided, Undecided> {
-    let elements = match reply {
-        Err(LinkError::Down) => return Err(Undecided::Down),
-        Err(LinkError::Unknown) => return Err(Undecided::Unknown),
-        Ok(error) if error.is_error(b"NOSCRIPT") => return Err(Undecided::Fenced),
-        Ok(Reply::Error(text)) => {
-            // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
-            tracing::error!(error = %String::from_utf8_lossy(&text), "reserve failed in Redis");
-            return Err(Undecided::Down);
-        }
-        Ok(Reply::Array(elements)) => elements,
-        Ok(other) => panic!("reserve must answer an array, not {other:?}"),
-    };
-    let words: Option<Vec<&[u8]>> =
-        elements.iter().map(|e| if let Reply::Bulk(bytes) = e { Some(&bytes[..]) } else { None }).collect();
-    let decoded = words.and_then(|words| decode(words.into_iter(), buyers));
-    // A reply of the wrong arity would answer the wrong buyers: that must never be.
-    let decided =
-        decoded.unwrap_or_else(|| panic!("reserve answered {} elements for {buyers} buyers", elements.len()));
-    decided.map_err(Undecided::Refused)
 }
 
 /// What a reply says about the event as a whole.

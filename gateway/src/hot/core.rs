@@ -13,6 +13,7 @@ use spike_telemetry::Counter;
 use super::answer::RequestIds;
 use super::batch::Batch;
 use super::connection::Connections;
+use super::line::Line;
 use super::listener;
 use crate::redis::Link;
 use crate::shared::{DrainPhase, Shared};
@@ -28,8 +29,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     /// This core's number, and its block of counters.
     pub number: usize,
-    /// The line to Redis.
-    pub link: Link,
+    /// The line to the ledger.
+    pub line: Line,
     /// Open connections.
     pub connections: Connections,
     /// Request ids.
@@ -45,9 +46,9 @@ impl Core {
     /// A core that has not started.
     pub fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
         Rc::new(Self {
+            line: shared.embedded.clone().map_or_else(|| Line::Redis(Link::new()), Line::Embedded),
             shared,
             number,
-            link: Link::new(),
             connections: Connections::default(),
             request_ids: RequestIds::new(fastrand::u64(..)),
             pending: Cell::new(0),
@@ -104,7 +105,7 @@ impl Core {
         let timeout_ms = self.shared.config.hot.redis_timeout_ms;
         for tick in 0u64.. {
             self.now_ms.set(self.shared.clock.read().mono_ms());
-            self.link.tick(self.now_ms(), timeout_ms);
+            self.line.tick(self.now_ms(), timeout_ms);
             self.connections.tick(self.now_ms());
             if tick % SWEEP_TICKS == 0 {
                 let closed = self.connections.sweep(&self.shared.config.http);
@@ -149,6 +150,7 @@ async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListen
     monoio::spawn(core.clone().tick_forever());
     let linked = core.clone();
     monoio::spawn(async move {
+        let Line::Redis(link) = &linked.line else { return };
         let redis = &linked.shared.config.redis;
         let timeout = Duration::from_millis(redis.connect_timeout_ms);
         let (first, counting) = (Cell::new(true), linked.clone());
@@ -158,7 +160,7 @@ async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListen
             }
         };
         if let Some(endpoint) = &redis.endpoint {
-            linked.link.run(endpoint, timeout, on_up).await;
+            link.run(endpoint, timeout, on_up).await;
         }
     });
     listener::accept_until_drained(&core, listener).await

@@ -36,7 +36,8 @@ impl Line {
     ) -> Result<Decided, Undecided> {
         match self {
             Self::Redis(link) => {
-                let call = link.call(|out| encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers));
+                let call =
+                    link.call(|out| encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers));
                 read_decided(call.await, buyers.len())
             }
             Self::Embedded(ledger) => {
@@ -75,7 +76,27 @@ impl Line {
     }
 }
 
-BATCH_READ
+fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decided, Undecided> {
+    let elements = match reply {
+        Err(LinkError::Down) => return Err(Undecided::Down),
+        Err(LinkError::Unknown) => return Err(Undecided::Unknown),
+        Ok(error) if error.is_error(b"NOSCRIPT") => return Err(Undecided::Fenced),
+        Ok(Reply::Error(text)) => {
+            // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
+            tracing::error!(error = %String::from_utf8_lossy(&text), "reserve failed in Redis");
+            return Err(Undecided::Down);
+        }
+        Ok(Reply::Array(elements)) => elements,
+        Ok(other) => panic!("reserve must answer an array, not {other:?}"),
+    };
+    let words: Option<Vec<&[u8]>> =
+        elements.iter().map(|e| if let Reply::Bulk(bytes) = e { Some(&bytes[..]) } else { None }).collect();
+    let decoded = words.and_then(|words| decode(words.into_iter(), buyers));
+    // A reply of the wrong arity would answer the wrong buyers: that must never be.
+    let decided =
+        decoded.unwrap_or_else(|| panic!("reserve answered {} elements for {buyers} buyers", elements.len()));
+    decided.map_err(Undecided::Refused)
+}
 
 fn parsed(reply: Reply, parse: impl Fn(&[u8]) -> Option<Claim>) -> Result<Option<Claim>, LinkError> {
     match reply {

@@ -11,6 +11,7 @@ pub mod body;
 pub mod buy;
 pub mod connection;
 pub mod core;
+pub mod line;
 pub mod listener;
 pub mod press;
 pub mod route;

@@ -14,8 +14,6 @@ use super::connection::Connection;
 use super::{Core, buy};
 use crate::envelope;
 use crate::local::EventLocal;
-use crate::redis::link::command;
-use crate::redis::{LinkError, Reply};
 
 /// `GET …/orders/mine`: the user's claim, or its last order that ended without one.
 pub async fn mine(
@@ -29,7 +27,7 @@ pub async fn mine(
         Ok(admitted) => admitted,
         Err(answer) => return answer,
     };
-    match lookup(core, &view, user).await {
+    match core.line.lookup(&view, user).await {
         Err(_) => unavailable(core, asked),
         Ok(found) => match found.claim.or(found.ended) {
             Some(claim) => shown(event, &claim),
@@ -52,17 +50,12 @@ pub async fn order(
         Ok(admitted) => admitted,
         Err(answer) => return Some(answer),
     };
-    let found = match lookup(core, &view, user).await {
+    let found = match core.line.lookup(&view, user).await {
         Ok(found) => found,
         Err(_) => return Some(unavailable(core, asked)),
     };
     let claim = [found.claim, found.ended].into_iter().flatten().find(|claim| claim.order == order)?;
     Some(shown(event, &claim))
-}
-
-struct Found {
-    claim: Option<Claim>,
-    ended: Option<Claim>,
 }
 
 fn admit(
@@ -80,28 +73,6 @@ fn admit(
     let user = buy::authenticate(core, headers, now, asked)?;
     core.shared.limits.user(user, now.mono_ns).map_err(early)?;
     Ok((batch.event(), user))
-}
-
-/// Asks for both hashes in one write.
-async fn lookup(core: &Core, view: &EventLocal, user: UserId) -> Result<Found, LinkError> {
-    let mut digits = itoa::Buffer::new();
-    let user = digits.format(user.0).as_bytes();
-    let claim = core.link.call(|out| command(out, &[b"HGET", view.keys.buyers.as_bytes(), user]));
-    let ended = core.link.call(|out| command(out, &[b"HGET", view.keys.ended.as_bytes(), user]));
-    let (claim, ended) = futures_util::future::join(claim, ended).await;
-    Ok(Found { claim: parsed(claim?, Claim::parse)?, ended: parsed(ended?, Claim::parse_ended)? })
-}
-
-fn parsed(reply: Reply, parse: impl Fn(&[u8]) -> Option<Claim>) -> Result<Option<Claim>, LinkError> {
-    match reply {
-        Reply::Nil => Ok(None),
-        Reply::Bulk(bytes) => match parse(&bytes) {
-            Some(claim) => Ok(Some(claim)),
-            None => panic!("a claim must be order, letter and quantity, not {bytes:?}"),
-        },
-        // An error reply (loading, out of memory): Redis cannot say now.
-        _ => Err(LinkError::Unknown),
-    }
 }
 
 fn shown(event: EventId, claim: &Claim) -> Answer {

@@ -5,25 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use spike_domain::{EventDef, EventId, EventState, LedgerState};
+use spike_domain::{EventDef, EventId, EventState};
 use spike_stock::{EventKeys, scripts};
+
+/// The ledger as last seen.
+pub use spike_stock::View as LedgerView;
 
 use super::gcra::Gcra;
 use super::page::{Page, Refusals, Shown, event_page, refusals};
 use super::sold_out::SoldOutFlag;
-
-/// The ledger as last seen in Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LedgerView {
-    /// Its epoch, which every reserve call names.
-    pub epoch: u64,
-    /// Its state.
-    pub state: LedgerState,
-    /// Its version.
-    pub version: u64,
-    /// Units left, while it stands.
-    pub stock: Option<u64>,
-}
 
 /// One event as the hot cores see it. A change of definition, state or epoch makes a new one; stock and versions flow
 /// through the atomics.

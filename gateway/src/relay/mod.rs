@@ -13,7 +13,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spike_broker::Backoff;
+use spike_broker::{Backoff, Broker};
 use spike_config::{AmqpConfig, RelayConfig};
 use spike_domain::{EntryId, EventId, OrdersMessage, OutboxEntry, clock};
 use spike_stock::Stock;
@@ -38,6 +38,8 @@ pub struct RelayDeps {
     pub ledger: Stock,
     /// The database, asked only before an old entry is published again; without it that is left to other relays.
     pub store: Option<Store>,
+    /// Where messages go.
+    pub broker: Broker,
     /// Section `[amqp]`.
     pub amqp: AmqpConfig,
     /// Section `[relay]`.
@@ -120,7 +122,7 @@ impl Relay {
             window: amqp.confirm_window,
             linger: Duration::from_millis(amqp.message_linger_ms),
             poll: Duration::from_millis(relay.poll_ms),
-            sink: Sink::new(deps.amqp, stopping.clone()),
+            sink: Sink::new(deps.broker, deps.amqp, stopping.clone()),
             ledger: deps.ledger,
             events: deps.events,
             wake: deps.wake,

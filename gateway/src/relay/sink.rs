@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-use spike_broker::{Backoff, Outgoing, Publisher, Timeouts};
+use spike_broker::{Backoff, Broker, Outgoing, Publisher, Timeouts};
 use spike_config::AmqpConfig;
 use spike_domain::OrdersMessage;
 use tokio::sync::watch;
@@ -14,14 +13,15 @@ use super::join::message_id;
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
 pub(super) struct Sink {
+    broker: Broker,
     amqp: AmqpConfig,
     publisher: Option<Publisher>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Sink {
-    pub(super) fn new(amqp: AmqpConfig, stopping: watch::Receiver<bool>) -> Self {
-        Self { amqp, publisher: None, stopping }
+    pub(super) fn new(broker: Broker, amqp: AmqpConfig, stopping: watch::Receiver<bool>) -> Self {
+        Self { broker, amqp, publisher: None, stopping }
     }
 
     /// Publishes a window until the broker has confirmed all of it. False when the relay is to stop and this attempt has
@@ -64,10 +64,7 @@ impl Sink {
         // Taken out, so that only a publisher whose windows were all confirmed is used again.
         let mut publisher = match self.publisher.take() {
             Some(publisher) => publisher,
-            None => {
-                let url = self.amqp.url.server().context("SPIKE_AMQP_URL is empty")?;
-                Publisher::connect(url.expose(), self.timeouts()).await?
-            }
+            None => self.broker.publisher(self.timeouts()).await?,
         };
         publisher.publish_window(window).await?;
         self.publisher = Some(publisher);

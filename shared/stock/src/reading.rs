@@ -15,26 +15,25 @@ const KEEP_LOCK: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 
      if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
 
 impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
-    /// Epoch, state, version and stock of each event, in one round trip. A ledger that cannot be read is logged and `None`:
-    /// one of them must not hide the others.
-    pub async fn views(&self, events: &[EventId]) -> Result<Vec<Option<View>>, StockError> {
+    /// Epoch, state, version and stock of each event, in one round trip. A ledger that cannot be read has an error of its
+    /// own: one of them must not hide the others.
+    pub async fn views(
+        &self,
+        events: &[EventId],
+    ) -> Result<Vec<Result<Option<View>, StockError>>, StockError> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
         let mut pipe = redis::pipe();
+        pipe.ignore_errors();
         for &event in events {
             let keys = EventKeys::new(event);
             pipe.cmd("HMGET").arg(keys.meta).arg(&["epoch", "state", "version"]);
             pipe.cmd("GET").arg(keys.stock);
         }
         let replies: Vec<Value> = pipe.query_async(&mut self.connection()).await?;
-        let read = replies.chunks_exact(2).zip(events).map(|(pair, event)| {
-            view(&pair[0], &pair[1]).unwrap_or_else(|| {
-                tracing::error!(%event, meta = ?pair[0], "this ledger cannot be read");
-                None
-            })
-        });
-        Ok(read.collect())
+        let read = |pair: &[Value]| view(&pair[0], &pair[1]).ok_or_else(|| StockError::reply("view", &pair));
+        Ok(replies.chunks_exact(2).map(read).collect())
     }
 
     /// The user's claim, and its last order that ended without one.

@@ -211,8 +211,8 @@ impl Stock {
         on!(self, ledger => ledger.meta(event).await, embedded => embedded.meta(event).await)
     }
 
-    /// What followers need of each event, in one round trip.
-    pub async fn views(&self, events: &[EventId]) -> Result<Vec<Option<View>>> {
+    /// What followers need of each event, in one round trip; one that cannot be read has an error of its own.
+    pub async fn views(&self, events: &[EventId]) -> Result<Vec<Result<Option<View>>>> {
         on!(self, ledger => ledger.views(events).await, embedded => embedded.views(events).await)
     }
 

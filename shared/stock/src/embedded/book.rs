@@ -184,9 +184,12 @@ impl Book {
                     return true;
                 }
                 let field = order.key_field();
-                let kept = self.keys.contains_key(field.as_str());
-                if held.is_some() || kept || u64::from(order.quantity) > self.figures().stock {
-                    self.ended.insert(order.user, (order.order, ClaimState::Rejected));
+                let kept = self.keys.get(field.as_str()).map(|kept| kept.0);
+                if held.is_some() || kept.is_some() || u64::from(order.quantity) > self.figures().stock {
+                    // One that is remembered has been judged before: what became of it then stays shown.
+                    if kept != Some(order.order) {
+                        self.ended.insert(order.user, (order.order, ClaimState::Rejected));
+                    }
                     self.keys.entry(field.into()).or_insert((order.order, order.quantity));
                     return false;
                 }

@@ -194,11 +194,11 @@ impl EmbeddedLedger {
     }
 
     /// What followers need of each event.
-    pub async fn views(&self, events: &[EventId]) -> Result<Vec<Option<View>>> {
+    pub async fn views(&self, events: &[EventId]) -> Result<Vec<Result<Option<View>>>> {
         let events = events.to_vec();
         self.ask(move |shelf| {
             let meta = |event: &EventId| shelf.find(*event).and_then(book::Book::meta);
-            events.iter().map(|event| meta(event).map(|meta| View::from(&meta))).collect()
+            events.iter().map(|event| Ok(meta(event).map(|meta| View::from(&meta)))).collect()
         })
         .await
     }
@@ -231,7 +231,7 @@ impl EmbeddedLedger {
             };
             let next =
                 (entries.len() == count).then(|| entries.last().map(|entry| entry.id.to_string())).flatten();
-            Page { entries, next }
+            Page { entries, next, ..Page::default() }
         })
         .await
     }
@@ -269,7 +269,10 @@ impl EmbeddedLedger {
         let consumer = consumer.to_owned();
         self.ask(move |shelf| {
             let now_ms = shelf.now_ms();
-            Page { entries: shelf.book(event).claim_idle(&consumer, idle_ms, now_ms, count), next: None }
+            Page {
+                entries: shelf.book(event).claim_idle(&consumer, idle_ms, now_ms, count),
+                ..Page::default()
+            }
         })
         .await
     }
