@@ -35,7 +35,12 @@ async fn plant(config: &Config, store: &Store) -> anyhow::Result<()> {
     let sale = stage::open(&base, &token, ON_SALE, LEAD_MS).await?;
     let ops = crate::health::reachable(config.http.ops_listen);
     println!("admin         {} with password {}", admin.email, admin.password);
-    println!("on sale       {} units, event {}, opening in about {} s", ON_SALE.units, sale.event, LEAD_MS / 1000);
+    println!(
+        "on sale       {} units, event {}, opening in about {} s",
+        ON_SALE.units,
+        sale.event,
+        LEAD_MS / 1000
+    );
     println!("\n{}", how_to_buy(&at.to_string(), &ops.to_string(), Some(sale.event)));
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use spike_config::Config;
 use spike_devstack::{RedisServer, fixture};
 use spike_domain::{
@@ -16,7 +15,8 @@ use spike_gateway::local::events::EventTable;
 use spike_gateway::local::{EventLocal, SaleClock};
 use spike_gateway::shared::{Drain, Limits, Seats, Shared};
 use spike_gateway::tokens::Tokens;
-use spike_stock::{EventKeys, Ledger, Opening};
+use spike_stock::stock::Timeouts;
+use spike_stock::{EventKeys, Opening, Stock};
 use spike_store::{DatabaseSettings, Store};
 use spike_telemetry::Counters;
 use tokio::sync::{Notify, watch};
@@ -28,8 +28,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 struct Following {
     shared: Arc<Shared>,
-    ledger: Ledger<ConnectionManager>,
-    _redis: RedisServer,
+    ledger: Stock,
+    redis: RedisServer,
     _silent: TcpListener,
 }
 
@@ -40,6 +40,7 @@ impl Following {
         let database = format!("mysql://u:p@{}/spike", silent.local_addr().unwrap());
         let config = Config::load(None, [("SPIKE_REDIS_URL".to_owned(), redis.url())]).unwrap();
         let shared = Arc::new(Shared {
+            embedded: None,
             events: EventTable::default(),
             clock: SaleClock::new(now_ms()),
             tokens: Arc::new(Tokens::new(&config.auth)),
@@ -52,8 +53,7 @@ impl Following {
             drain: Drain::default(),
             config: Arc::new(config),
         });
-        let client = redis::Client::open(redis.url()).unwrap();
-        let ledger = Ledger::new(client.get_connection_manager().await.unwrap());
+        let ledger = Stock::redis(&redis.url(), Timeouts::default()).unwrap();
         let settings = DatabaseSettings {
             url: database,
             connections_min: 0,
@@ -63,8 +63,8 @@ impl Following {
         };
         let store = Store::connect_lazy(&settings).unwrap();
         let follower = Follower::new(shared.clone(), ledger.clone(), store, watch::channel(Arc::default()).0);
-        tokio::spawn(follower.run(client));
-        Self { shared, ledger, _redis: redis, _silent: silent }
+        tokio::spawn(follower.run());
+        Self { shared, ledger, redis, _silent: silent }
     }
 
     async fn open(&self, id: EventId, stock: u64) {
@@ -85,10 +85,8 @@ impl Following {
         self.ledger.open(id, EPOCH, &opening).await.unwrap();
     }
 
-    async fn set(&self, command: &[&str]) {
-        let (name, arguments) = command.split_first().unwrap();
-        let mut command = redis::cmd(name);
-        command.arg(arguments).exec_async(&mut self.ledger.connection()).await.unwrap();
+    fn set(&self, command: &[&str]) {
+        self.redis.command(command).unwrap();
     }
 
     async fn until(&self, what: &str, shown: impl Fn(&EventLocal) -> bool, id: EventId) {
@@ -110,7 +108,7 @@ async fn a_silent_database_does_not_delay_the_ledgers() {
     let following = Following::start().await;
     following.open(EventId(1), 10).await;
     following.until("the event", |event| event.state == EventState::Open, EventId(1)).await;
-    following.set(&["SET", &EventKeys::new(EventId(1)).stock, "4"]).await;
+    following.set(&["SET", &EventKeys::new(EventId(1)).stock, "4"]);
     following.until("its stock", |event| stock(event) == Some(4), EventId(1)).await;
 }
 
@@ -120,11 +118,11 @@ async fn a_ledger_that_cannot_be_read_stops_no_other() {
     for id in [1, 2, 3] {
         following.open(EventId(id), 10).await;
     }
-    following.set(&["HSET", &EventKeys::new(EventId(1)).meta, "state", "nonsense"]).await;
-    following.set(&["DEL", &EventKeys::new(EventId(2)).stock]).await;
-    following.set(&["HSET", &EventKeys::new(EventId(2)).stock, "wrong", "type"]).await;
-    following.set(&["SET", &EventKeys::new(EventId(3)).stock, "5"]).await;
+    following.set(&["HSET", &EventKeys::new(EventId(1)).meta, "state", "nonsense"]);
+    following.set(&["DEL", &EventKeys::new(EventId(2)).stock]);
+    following.set(&["HSET", &EventKeys::new(EventId(2)).stock, "wrong", "type"]);
+    following.set(&["SET", &EventKeys::new(EventId(3)).stock, "5"]);
     following.until("the third", |event| stock(event) == Some(5), EventId(3)).await;
-    following.set(&["HSET", &EventKeys::new(EventId(1)).meta, "state", "open"]).await;
+    following.set(&["HSET", &EventKeys::new(EventId(1)).meta, "state", "open"]);
     following.until("the first, mended", |event| event.ledger.is_some(), EventId(1)).await;
 }

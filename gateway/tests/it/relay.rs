@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionManager;
-use spike_broker::Consumer;
+use spike_broker::{Broker, Consumer};
 use spike_config::Config;
 use spike_devstack::{RabbitServer, RedisServer, fixture};
 use spike_domain::clock::now_ms;
@@ -15,7 +14,8 @@ use spike_domain::{
 use spike_gateway::relay::{self, RelayDeps};
 use spike_stock::keys::RELAY_GROUP;
 use spike_stock::reserve::{Buyer, Decision};
-use spike_stock::{EventKeys, Ledger, Opening};
+use spike_stock::stock::Timeouts as StockTimeouts;
+use spike_stock::{EventKeys, Opening, Stock};
 use spike_store::{DatabaseSettings, NewEvent, NewProduct, Store};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -26,8 +26,8 @@ const EPOCH: u64 = 1_763_800_000_000;
 
 /// An open ledger and a broker.
 struct Outbox {
-    _redis: RedisServer,
-    ledger: Ledger<ConnectionManager>,
+    redis: RedisServer,
+    ledger: Stock,
     amqp_url: String,
     wake: Arc<Notify>,
 }
@@ -40,9 +40,8 @@ struct Running {
 impl Outbox {
     async fn with_broker(amqp_url: String) -> Self {
         let redis = tokio::task::spawn_blocking(fixture::redis).await.unwrap();
-        let client = redis::Client::open(redis.url()).unwrap();
-        let ledger = Ledger::new(client.get_connection_manager_lazy(Default::default()).unwrap());
-        let outbox = Self { _redis: redis, ledger, amqp_url, wake: Arc::new(Notify::new()) };
+        let ledger = Stock::redis(&redis.url(), StockTimeouts::default()).unwrap();
+        let outbox = Self { redis, ledger, amqp_url, wake: Arc::new(Notify::new()) };
         outbox.open().await;
         outbox
     }
@@ -96,6 +95,7 @@ impl Outbox {
         let deps = RelayDeps {
             ledger: self.ledger.clone(),
             store,
+            broker: Broker::Amqp { url: self.amqp_url.clone() },
             amqp: config.amqp,
             relay: config.relay,
             events: watch::channel(Arc::new(vec![event])).1,
@@ -126,9 +126,11 @@ impl Outbox {
 
     /// Entries delivered to a relay and not acknowledged.
     async fn pending(&self) -> usize {
+        let client = redis::Client::open(self.redis.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut cmd = redis::cmd("XPENDING");
         cmd.arg(EventKeys::new(EVENT).outbox).arg(RELAY_GROUP);
-        let reply: redis::Value = cmd.query_async(&mut self.ledger.connection()).await.unwrap();
+        let reply: redis::Value = cmd.query_async(&mut connection).await.unwrap();
         let redis::Value::Array(fields) = reply else { panic!("{reply:?}") };
         redis::from_redis_value(fields[0].clone()).unwrap()
     }
@@ -182,10 +184,9 @@ async fn what_a_dead_relay_held_is_found_by_its_next_life_and_by_another() {
 async fn a_redis_that_lost_the_group_gets_it_back_and_every_entry_is_read() {
     let outbox = Outbox::shared().await;
     outbox.buy(1..11).await;
-    let mut destroy = redis::cmd("XGROUP");
-    destroy.arg("DESTROY").arg(EventKeys::new(EVENT).outbox).arg(RELAY_GROUP);
-    let gone: i64 = destroy.query_async(&mut outbox.ledger.connection()).await.unwrap();
-    assert_eq!(gone, 1);
+    let keys = EventKeys::new(EVENT);
+    let gone = outbox.redis.command(&["XGROUP", "DESTROY", &keys.outbox, RELAY_GROUP]).unwrap();
+    assert_eq!(gone.trim(), "1");
     let relay = outbox.relay("one", EVENT, None);
     outbox.buy(11..21).await;
     outbox.until_broker_has(21).await;

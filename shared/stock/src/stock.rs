@@ -38,6 +38,13 @@ pub struct Timeouts {
     pub command: Duration,
 }
 
+impl Default for Timeouts {
+    /// Two seconds each, for tools and tests; processes state their own.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), command: Duration::from_secs(2) }
+    }
+}
+
 type Result<T> = std::result::Result<T, StockError>;
 
 /// Calls the method of the same shape on whichever ledger it is.

@@ -38,18 +38,21 @@ impl Children {
         Self { logs, running: Vec::new() }
     }
 
-    /// Starts both and waits until they say that they are ready.
+    /// Starts a gateway and a worker, or one process that is both, and waits until they say that they are ready.
     ///
     /// # Errors
     /// When one ends or is not ready in time; the error shows the end of its log.
     pub async fn start(&mut self, plan: &Plan) -> anyhow::Result<()> {
         fs::create_dir_all(&self.logs).with_context(|| format!("create {}", self.logs.display()))?;
-        for role in ["gateway", "worker"] {
+        let roles = if plan.servers.is_some() { ["gateway", "worker"] } else { ["serve", "serve"] };
+        let mut spawned = roles.to_vec();
+        spawned.dedup();
+        for role in spawned {
             let running = Running::spawn(role, &self.logs, plan)?;
             self.running.push(running);
         }
-        self.wait_ready("gateway", plan.config.http.ops_listen).await?;
-        self.wait_ready("worker", plan.config.worker.ops_listen).await
+        self.wait_ready(roles[0], plan.config.http.ops_listen).await?;
+        self.wait_ready(roles[1], plan.config.worker.ops_listen).await
     }
 
     /// # Errors
@@ -81,8 +84,8 @@ impl Children {
         well
     }
 
-    /// Removes the logs, or says where they are.
-    pub fn clear_logs(&self, remove: bool) {
+    /// Removes the logs, and what is beside them, or says where they are.
+    pub fn clear(&self, remove: bool) {
         if remove {
             // A log that cannot be removed is no reason to fail a sale.
             let _ = fs::remove_dir_all(&self.logs);

@@ -25,27 +25,34 @@ pub fn registering(users: u32) -> u32 {
     users.min(REGISTERING)
 }
 
-/// `users` buyers with tokens, spread over `sources` loopback addresses.
+/// The accounts of a sale's buyers, those that register aside.
+pub struct Crowd {
+    name: String,
+    users: u32,
+    inserted: Vec<UserId>,
+}
+
+/// Puts all of `users` that do not register into the database, all at once.
 ///
 /// # Errors
-/// When the database or the gateway refuses.
-pub async fn gather(
-    store: &Store,
-    tokens: &Tokens,
-    auth: &AuthConfig,
-    base: &str,
-    users: u32,
-    sources: usize,
-) -> anyhow::Result<Vec<Buyer>> {
-    let crowd = format!("demo-{}-{}", std::process::id(), now_ms());
-    let real = registering(users);
-    let mut known = register_all(base, &crowd, real).await?;
-    if users > real {
-        let hash = spike_gateway::control::hash_now(auth, &password())?;
-        let ids = store.bulk_insert_users(&crowd, (users - real) as usize, &hash).await?;
-        let now_s = now_ms() / 1000;
-        known.extend(ids.into_iter().map(|id| (id, tokens.mint(id, Role::User, &crowd, 0, now_s))));
-    }
+/// When the database refuses.
+pub async fn insert(store: &Store, auth: &AuthConfig, users: u32) -> anyhow::Result<Crowd> {
+    let name = format!("demo-{}-{}", std::process::id(), now_ms());
+    let count = (users - registering(users)) as usize;
+    let hash = spike_gateway::control::hash_now(auth, &password())?;
+    let inserted = if count > 0 { store.bulk_insert_users(&name, count, &hash).await? } else { Vec::new() };
+    Ok(Crowd { name, users, inserted })
+}
+
+/// Every buyer with a token, spread over `sources` loopback addresses; the others register now.
+///
+/// # Errors
+/// When the gateway refuses.
+pub async fn gather(crowd: Crowd, tokens: &Tokens, base: &str, sources: usize) -> anyhow::Result<Vec<Buyer>> {
+    let mut known = register_all(base, &crowd.name, registering(crowd.users)).await?;
+    let now_s = now_ms() / 1000;
+    let token = |id| (id, tokens.mint(id, Role::User, &crowd.name, 0, now_s));
+    known.extend(crowd.inserted.into_iter().map(token));
     let sources: Vec<Ipv4Addr> = loopback_sources(sources).collect();
     let buyer = |(at, (user, token)): (usize, _)| Buyer { user, token, source: sources[at % sources.len()] };
     Ok(known.into_iter().enumerate().map(buyer).collect())

@@ -1,9 +1,9 @@
 //! `spike demo`: a whole sale with real processes over real sockets, and the proof that nothing was lost.
 //!
-//! [`servers`] finds Redis, RabbitMQ and the database, [`plan`] chooses the settings, [`children`] are a gateway and a worker
-//! of this very executable, [`stage`] puts something on sale over the control API, [`crowd`] makes the buyers,
-//! `loadtest` lets them press, [`rest`] waits until every accepted order is written and reads both sides, and [`report`]
-//! says what came of it.
+//! [`plan`] chooses the settings, [`children`] are a `spike serve` of this very executable, or on the servers that [`servers`]
+//! finds a gateway and a worker; [`stage`] puts something on sale over the control API, [`crowd`] makes the buyers, `loadtest`
+//! lets them press, [`rest`] (or [`rest_embedded`]) waits until every accepted order is written and reads both sides, and
+//! [`report`] says what came of it.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -16,7 +16,6 @@ use loadtest::{Audit, AuditInput, Mode, Painter, PressPlan, Progress, SaleResult
 use spike_config::Config;
 use spike_domain::EventId;
 use spike_gateway::tokens::Tokens;
-use spike_store::Store;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
@@ -31,16 +30,19 @@ mod crowd;
 mod plan;
 mod report;
 mod rest;
+mod rest_embedded;
 mod servers;
-mod stage;
+pub mod stage;
 
 /// The longest a buyer waits for an answer.
 const PRESS_DEADLINE: Duration = Duration::from_secs(10);
+/// From the event's creation to its opening: warm-up, open connections, early presses.
+const LEAD_MS: u64 = 4_000;
 
 /// The sale.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run on real servers: those of SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL, or those of `make up`.
+    /// Run a gateway and a worker on real servers instead of one embedded process: those of SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL, or those of `make up`.
     #[arg(long)]
     servers: bool,
     /// Presses of buy, early ones included.
@@ -74,12 +76,6 @@ pub struct Args {
 
 /// Runs the sale. Exit code 1 when the audit finds fault or an answer is missing.
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
-    if !args.servers {
-        return Err(Misuse(
-            "this build runs the demo on real servers only: `make up && spike demo --servers`".to_owned(),
-        )
-        .into());
-    }
     let plan = Plan::new(file, args)?;
     let files = loadtest::open_files::raise().context("raise the limit of open files")?;
     let needed = u64::from(args.connections) + 200;
@@ -93,14 +89,14 @@ pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let interrupted = shutdown::told()?;
-        let mut children = Children::new(plan.logs.clone());
+        let mut children = Children::new(plan.folder.clone());
         let outcome = tokio::select! {
             outcome = sale(args, &plan, &mut children) => outcome,
             () = interrupted => Err(anyhow::anyhow!("interrupted")),
         };
         let left_well = children.stop().await;
         let passed = matches!(&outcome, Ok(finished) if finished.passed()) && left_well;
-        children.clear_logs(passed && !args.keep);
+        children.clear(passed && !args.keep);
         let finished = outcome?;
         finished.print(args, &plan);
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -122,7 +118,10 @@ impl Finished {
 
     fn print(&self, args: &Args, plan: &Plan) {
         println!("\n{}", self.summary.table(&self.result, &self.audit));
-        println!("{}", report::by_hand(&plan.config, &plan.servers, self.event));
+        match &plan.servers {
+            Some(servers) => println!("{}", report::by_hand(&plan.config, servers, self.event)),
+            None => println!("{}", report::try_next()),
+        }
         if args.json {
             println!("{}", self.summary.json());
         }
@@ -131,25 +130,26 @@ impl Finished {
 
 async fn sale(args: &Args, plan: &Plan, children: &mut Children) -> anyhow::Result<Finished> {
     let config = &plan.config;
-    println!("servers       {}", plan.servers.origin);
-    let store = step("database migrated", async {
-        let store = settings::store(&config.database).await?;
-        store.migrate().await?;
-        Ok(store)
-    })
-    .await?;
-    step("gateway and worker ready", children.start(plan)).await?;
+    match &plan.servers {
+        Some(servers) => println!("servers       {}", servers.origin),
+        None => println!("servers       none: one process, its data in {}", config.data.dir.display()),
+    }
+    // The embedded database has one process at a time: what needs it comes before the children and after them.
+    let (admin, crowd) = step("database migrated, accounts in it", accounts(args, config)).await?;
+    let ready = if plan.servers.is_some() { "gateway and worker ready" } else { "spike serve ready" };
+    step(ready, children.start(plan)).await?;
 
     let base = format!("http://{}/api/v1", config.http.listen);
-    let admin = step("an admin logged in", stage::admin(&store, &config.auth, &base)).await?;
+    let admin = step("an admin logged in", stage::log_in(&base, &admin)).await?;
     let tokens = Tokens::new(&config.auth);
     let buyers = step(
         &format!("{} buyers, {} of them registered over HTTP", args.users, crowd::registering(args.users)),
-        crowd::gather(&store, &tokens, &config.auth, &base, args.users, plan.sources),
+        crowd::gather(crowd, &tokens, &base, plan.sources),
     )
     .await?;
     let on_sale = stage::OnSale { units: args.stock, quantity: args.quantity };
-    let opening = step("a product and its sale, warmed up", stage::open(&base, &admin, on_sale)).await?;
+    let opening =
+        step("a product and its sale, warmed up", stage::open(&base, &admin, on_sale, LEAD_MS)).await?;
 
     println!("{}", report::limits(config, plan));
     let spec = SaleSpec {
@@ -168,9 +168,26 @@ async fn sale(args: &Args, plan: &Plan, children: &mut Children) -> anyhow::Resu
     let result = press(args, spec).await?;
     let last_answer = Instant::now();
     children.check()?;
-    let finished = audited(args, config, &store, opening.event, result, last_answer).await;
+    let event = opening.event;
+    let (drained, both) = if plan.servers.is_some() {
+        rest::of_servers(config, event, last_answer).await?
+    } else {
+        let asked = step("drained", rest_embedded::wait(&base, &admin, event, last_answer)).await?;
+        anyhow::ensure!(children.stop().await, "spike serve did not leave well");
+        (asked.drained, step("its files read", rest_embedded::read(config, event, &asked)).await?)
+    };
+    Ok(audited(args, event, result, drained, both))
+}
+
+/// An admin, and everybody who does not register, in a database of the newest schema.
+async fn accounts(args: &Args, config: &Config) -> anyhow::Result<(stage::Admin, crowd::Crowd)> {
+    let database = settings::database(config).await?;
+    let store = &database.store;
+    store.migrate().await?;
+    let admin = stage::create_admin(store, &config.auth).await?;
+    let crowd = crowd::insert(store, &config.auth, args.users).await?;
     store.close().await;
-    finished
+    Ok((admin, crowd))
 }
 
 async fn press(args: &Args, spec: SaleSpec) -> anyhow::Result<SaleResult> {
@@ -183,17 +200,13 @@ async fn press(args: &Args, spec: SaleSpec) -> anyhow::Result<SaleResult> {
     Ok(result?)
 }
 
-async fn audited(
+fn audited(
     args: &Args,
-    config: &Config,
-    store: &Store,
     event: EventId,
     result: SaleResult,
-    last_answer: Instant,
-) -> anyhow::Result<Finished> {
-    let ledger = rest::ledger(&config.redis).await?;
-    let drained = step("drained", rest::wait(&ledger, store, event, last_answer)).await?;
-    let both = step("both sides read", rest::read(&ledger, store, event)).await?;
+    drained: Duration,
+    both: rest::BothSides,
+) -> Finished {
     let mut audit = loadtest::audit(&AuditInput {
         stock: u64::from(args.stock),
         quantity: args.quantity,
@@ -205,7 +218,7 @@ async fn audited(
     });
     audit.differences.extend(both.differences);
     let summary = Summary::new(&result, drained, &audit);
-    Ok(Finished { event, result, audit, summary })
+    Finished { event, result, audit, summary }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -14,16 +14,16 @@ const ADDRESS_BURST: u64 = 200;
 
 /// Everything decided before anything is started.
 pub struct Plan {
-    /// Where the servers are.
-    pub servers: Servers,
+    /// Where the servers are; `None`: everything is embedded in one process.
+    pub servers: Option<Servers>,
     /// Every `SPIKE_*` variable of the children.
     pub env: BTreeMap<String, String>,
     /// What the children will read.
     pub config: Arc<Config>,
     /// Loopback addresses the buyers come from.
     pub sources: usize,
-    /// The folder of the children's logs.
-    pub logs: PathBuf,
+    /// The folder of the children's logs and of the embedded parts' data.
+    pub folder: PathBuf,
 }
 
 impl Plan {
@@ -36,8 +36,14 @@ impl Plan {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with("SPIKE_"))
             .collect();
-        let servers = servers::find(&env)?;
-        env.extend(servers::VARIABLES.map(str::to_owned).into_iter().zip(servers.urls.clone()));
+        let folder = PathBuf::from(format!(".spike/demo-{}", std::process::id()));
+        let servers = args.servers.then(|| servers::find(&env)).transpose()?;
+        let urls = servers.as_ref().map_or_else(Default::default, |servers| servers.urls.clone());
+        env.extend(servers::VARIABLES.map(str::to_owned).into_iter().zip(urls));
+        if servers.is_none() {
+            // Never the data of a shop that runs here.
+            env.insert("SPIKE_DATA_DIR".to_owned(), folder.join("data").display().to_string());
+        }
         if let Some(file) = file {
             env.insert("SPIKE_CONFIG".to_owned(), file.display().to_string());
         }
@@ -50,8 +56,7 @@ impl Plan {
             env.entry(name.to_owned()).or_insert(value);
         }
         let config = Arc::new(Config::load(None, env.clone())?);
-        let logs = PathBuf::from(format!(".spike/demo-{}", std::process::id()));
-        Ok(Self { servers, env, config, sources, logs })
+        Ok(Self { servers, env, config, sources, folder })
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::plan::Plan;
 use super::servers::Servers;
+use crate::seed;
 
 /// Does `work` and prints one line with its time.
 ///
@@ -70,6 +71,17 @@ pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
         let _ = writeln!(text, "  {line}");
     }
     text
+}
+
+/// What to do after a sale whose process has left.
+pub fn try_next() -> String {
+    let defaults = Config::load(None, []).expect("the defaults are allowed");
+    let (http, ops) = (defaults.http.listen.to_string(), defaults.http.ops_listen.to_string());
+    format!(
+        "try it yourself: a shop in ./data with a sale that opens in 10 s (it prints these lines with its event)\n  \
+         cargo run --release -- serve --seed\n\n{}",
+        seed::how_to_buy(&http, &ops, None)
+    )
 }
 
 fn rate(rate: Rate) -> String {

@@ -6,11 +6,14 @@ use std::time::Duration;
 use anyhow::Context;
 use loadtest::OrderRow;
 use redis::aio::MultiplexedConnection;
-use spike_config::RedisConfig;
+use spike_config::{Config, RedisConfig};
 use spike_domain::{Conservation, EventId, OrderId, QueuedOrder};
 use spike_stock::Ledger;
 use spike_store::Store;
 use tokio::time::{Instant, sleep};
+
+use super::report::step;
+use crate::settings;
 
 /// The longest wait. What has not drained by then is for the auditor to say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,21 +31,32 @@ pub struct BothSides {
     pub differences: Vec<String>,
 }
 
-/// A ledger on a connection of its own.
+/// Waits until Redis and the database are at rest, then reads both; also how long it took since `since`.
 ///
 /// # Errors
-/// When Redis does not answer.
-pub async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
+/// When one of them does not answer.
+pub async fn of_servers(
+    config: &Config,
+    event: EventId,
+    since: Instant,
+) -> anyhow::Result<(Duration, BothSides)> {
+    let database = settings::database(config).await?;
+    let ledger = ledger(&config.redis).await?;
+    let drained = step("drained", wait(&ledger, &database.store, event, since)).await?;
+    let both = step("both sides read", read(&ledger, &database.store, event)).await?;
+    database.store.close().await;
+    Ok((drained, both))
+}
+
+/// A ledger on a connection of its own.
+async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
     let client = redis::Client::open(redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())?;
     let connection = client.get_multiplexed_async_connection().await;
     Ok(Ledger::new(connection.with_context(|| format!("Redis at {} does not answer", redis.url))?))
 }
 
 /// Waits until nothing is under way any more, or patience ends; how long it took since `since`.
-///
-/// # Errors
-/// When a server does not answer.
-pub async fn wait(
+async fn wait(
     ledger: &Ledger<MultiplexedConnection>,
     store: &Store,
     event: EventId,
@@ -63,10 +77,7 @@ pub async fn wait(
 }
 
 /// Reads everything there is of the event.
-///
-/// # Errors
-/// When a server does not answer, or the event has no ledger.
-pub async fn read(
+async fn read(
     ledger: &Ledger<MultiplexedConnection>,
     store: &Store,
     event: EventId,
@@ -75,12 +86,7 @@ pub async fn read(
     let meta = ledger.meta(event).await?.context("the event has no ledger")?;
     let stock = meta.stock.context("the ledger has no stock")?;
     let database = store.audit_event(event).await?;
-    let rows: Vec<OrderRow> = store
-        .all_orders(event)
-        .await?
-        .into_iter()
-        .map(|row| OrderRow { order: row.order, user: row.user, status: row.status, quantity: row.quantity })
-        .collect();
+    let rows = rows(store, event).await?;
 
     let written: HashSet<OrderId> = rows.iter().map(|row| row.order).collect();
     let units = |orders: &mut dyn Iterator<Item = &QueuedOrder>| -> u64 {
@@ -105,6 +111,20 @@ pub async fn read(
         K: i64::try_from(figures.open_markers.units)?,
     };
     Ok(BothSides { conservation, rows, differences })
+}
+
+/// Every row of the event.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn rows(store: &Store, event: EventId) -> anyhow::Result<Vec<OrderRow>> {
+    let row = |row: spike_store::OrderRow| OrderRow {
+        order: row.order,
+        user: row.user,
+        status: row.status,
+        quantity: row.quantity,
+    };
+    Ok(store.all_orders(event).await?.into_iter().map(row).collect())
 }
 
 /// Every order in the outbox.

@@ -1,7 +1,7 @@
 //! Servers and workers that go away in the middle.
 
 use spike_domain::LedgerState;
-use spike_stock::{Ledger, StockError};
+use spike_stock::StockError;
 use spike_worker::{Rebuilder, rebuild::RebuildError};
 
 use crate::sale::{Sale, eventually, own_broker};
@@ -63,15 +63,15 @@ async fn redis_that_restarts_with_its_data_is_fenced_and_loses_no_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_that_was_overtaken_opens_nothing() {
     let sale = Sale::of(4).await;
-    let client = redis::Client::open(sale.redis.url()).unwrap();
-    let rebuilder = Rebuilder::new(sale.store.clone(), client.clone(), &sale.config.redis, 1000);
+    let rebuilder =
+        Rebuilder { store: sale.store.clone(), stock: sale.ledger.clone(), inflight_max: 1000 };
     let rebuilt = rebuilder.rebuild(sale.event).await.unwrap();
     assert_eq!((rebuilt.stock, rebuilt.counted, rebuilt.inflight), (4, 0, 0));
     assert!(sale.ledger.fence_open(sale.event).await.unwrap());
 
     // A rebuild of a later epoch has begun and died: the ledger is its own, and a later rebuild takes it.
     let epoch = sale.store.bump_epoch(sale.event, rebuilt.epoch + 1, 0).await.unwrap();
-    let slow = Ledger::new(client.get_multiplexed_async_connection().await.unwrap());
+    let slow = sale.ledger.for_rebuild().await.unwrap();
     slow.begin(sale.event, epoch).await.unwrap();
     let faster = rebuilder.rebuild(sale.event).await.unwrap();
     assert!(faster.epoch > epoch);

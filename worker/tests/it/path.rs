@@ -30,7 +30,7 @@ async fn accepted_orders_become_rows_and_leave_the_outbox() {
     rows.sort();
     orders.sort();
     assert_eq!(rows, orders);
-    let claim = sale.ledger.claim(sale.event, UserId(7)).await.unwrap().unwrap();
+    let claim = sale.ledger.lookup(sale.event, UserId(7)).await.unwrap().0.unwrap();
     assert_eq!(claim.state, Some(ClaimState::Pending), "settle shows the row's state beside the claim");
     worker.stop().await;
     assert_eq!(sale.conservation().await.unwrap().L, 30);

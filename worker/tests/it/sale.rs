@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionManager;
+use spike_backends::Backends;
 use spike_broker::{Outgoing, Publisher, Timeouts};
 use spike_config::Config;
 use spike_devstack::{RabbitServer, RedisServer, fixture};
@@ -13,7 +13,8 @@ use spike_domain::{
     Window,
 };
 use spike_stock::reserve::{Buyer, Decision};
-use spike_stock::{Ledger, StockError};
+use spike_stock::stock::Timeouts as StockTimeouts;
+use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, NewEvent, NewProduct, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -24,7 +25,7 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// An event on servers of its own.
 pub struct Sale {
     pub redis: RedisServer,
-    pub ledger: Ledger<ConnectionManager>,
+    pub ledger: Stock,
     pub store: Store,
     pub event: EventId,
     pub config: Arc<Config>,
@@ -64,8 +65,7 @@ impl Sale {
         .unwrap();
         let store = Store::connect(&settings(database_url.clone())).await.unwrap();
         store.migrate().await.unwrap();
-        let client = redis::Client::open(redis.url()).unwrap();
-        let ledger = Ledger::new(client.get_connection_manager_lazy(Default::default()).unwrap());
+        let ledger = Stock::redis(&redis.url(), StockTimeouts::default()).unwrap();
         let event = new_event(&store, total).await;
         Self { redis, ledger, store, event, config: Arc::new(config), amqp_url, database_url }
     }
@@ -74,7 +74,9 @@ impl Sale {
     pub fn worker(&self) -> RunningWorker {
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        RunningWorker { stop, task: tokio::spawn(spike_worker::run(Arc::clone(&self.config), shutdown)) }
+        let backends = Backends::connect(&self.config).unwrap();
+        let worker = spike_worker::run(Arc::clone(&self.config), backends, shutdown);
+        RunningWorker { stop, task: tokio::spawn(worker) }
     }
 
     /// Waits until the worker has brought the ledger to the state the event has in the database; returns its epoch.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use redis::aio::ConnectionManager;
 use serde_json::{Value, json};
 use spike_config::Config;
 use spike_devstack::{RedisServer, fixture};
@@ -14,14 +13,15 @@ use spike_domain::clock::now_ms;
 use spike_domain::{EventId, OrderId, ProductId, Role, UserId};
 use spike_gateway::control::{Control, router};
 use spike_gateway::tokens::Tokens;
-use spike_stock::Ledger;
+use spike_stock::Stock;
+use spike_stock::stock::Timeouts;
 use spike_store::{DatabaseSettings, NewUser, Store};
 use tower::ServiceExt;
 
 /// The API with its servers.
 pub struct Api {
     pub store: Store,
-    pub ledger: Ledger<ConnectionManager>,
+    pub ledger: Stock,
     pub redis: RedisServer,
     pub config: Arc<Config>,
     tokens: Arc<Tokens>,
@@ -53,8 +53,7 @@ impl Api {
         };
         let store = Store::connect(&settings).await.unwrap();
         store.migrate().await.unwrap();
-        let client = redis::Client::open(redis.url()).unwrap();
-        let ledger = Ledger::new(client.get_connection_manager().await.unwrap());
+        let ledger = Stock::redis(&redis.url(), Timeouts::default()).unwrap();
         let tokens = Arc::new(Tokens::new(&config.auth));
         let mut control = Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone());
         control.worker_wait = Duration::from_secs(2);

@@ -3,19 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use serde_json::{Value, json};
 use spike_domain::clock::now_ms;
 use spike_domain::{EventId, OrderId, Role, UserId};
 use spike_stock::reserve::Buyer;
-use spike_stock::{Ledger, Opening};
+use spike_stock::{Opening, Stock};
 use spike_store::{Fenced, Store};
 use tokio::task::JoinHandle;
 
 use super::Api;
 
 /// Opens the ledger of each event an operator wants open, and follows later wishes, until aborted.
-fn watch(store: Store, ledger: Ledger<ConnectionManager>) -> JoinHandle<()> {
+fn watch(store: Store, ledger: Stock) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         loop {
@@ -35,7 +34,7 @@ fn watch(store: Store, ledger: Ledger<ConnectionManager>) -> JoinHandle<()> {
 }
 
 /// The rebuild of an event that has no orders.
-async fn first_opening(store: &Store, ledger: &Ledger<ConnectionManager>, event: EventId) {
+async fn first_opening(store: &Store, ledger: &Stock, event: EventId) {
     let epoch = store.bump_epoch(event, 1, now_ms()).await.unwrap();
     ledger.begin(event, epoch).await.unwrap();
     let Fenced::Done(snapshot) = store.rebuild_snapshot(event, epoch, &[], &HashSet::new()).await.unwrap()

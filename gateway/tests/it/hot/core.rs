@@ -76,6 +76,7 @@ impl HotCore {
         let (entrance, exit) = bridge(config.sidecar.bridge_capacity);
         sidecar.spawn(exit.serve(wishes.router));
         let shared = Arc::new(Shared {
+            embedded: None,
             events: EventTable::default(),
             clock: SaleClock::new(clock::now_ms()),
             tokens: Arc::new(Tokens::new(&config.auth)),
