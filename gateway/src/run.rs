@@ -307,7 +307,7 @@ mod tests {
 
     async fn until(over: fn() -> bool) {
         if !over() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }
