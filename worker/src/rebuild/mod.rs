@@ -21,7 +21,7 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use spike_config::RedisConfig;
 use spike_domain::{EventId, EventState, clock};
-use spike_stock::{Ledger, Opening, StockError};
+use spike_stock::{EventKeys, Ledger, Opening, StockError};
 use spike_store::{Fenced, Store, StoreError};
 
 pub(crate) use lock::Lock;
@@ -98,7 +98,7 @@ impl Rebuilder {
     /// Any refusal or failure of a step; nothing needs to be undone.
     pub async fn rebuild(&self, event: EventId) -> Result<Rebuilt, RebuildError> {
         let ledger = Ledger::new(self.connect().await?);
-        let held = ledger.meta(event).await?.map_or(0, |meta| meta.epoch);
+        let held = held_epoch(&ledger, event).await?;
         let epoch = self.store.bump_epoch(event, held + 1, clock::now_ms()).await?;
         ledger.begin(event, epoch).await?;
 
@@ -132,4 +132,20 @@ impl Rebuilder {
             .set_response_timeout(Some(self.command_timeout));
         Ok(self.redis.get_multiplexed_async_connection_with_config(&config).await?)
     }
+}
+
+/// The epoch in Redis, 0 without one. The other fields may be in any state: they are made anew.
+async fn held_epoch(ledger: &Ledger<MultiplexedConnection>, event: EventId) -> Result<u64, StockError> {
+    let (mut connection, meta) = (ledger.connection(), EventKeys::new(event).meta);
+    let mut get = redis::cmd("HGET");
+    let held: Option<Vec<u8>> = get.arg(&meta).arg("epoch").query_async(&mut connection).await?;
+    let Some(held) = held else { return Ok(0) };
+    if let Some(epoch) = std::str::from_utf8(&held).ok().and_then(|text| text.parse().ok()) {
+        return Ok(epoch);
+    }
+    // No epoch is above one that is no number; without it the ledger is simply not there.
+    tracing::error!(%event, held = ?held.escape_ascii(), "the ledger's epoch is no number and is dropped");
+    let mut drop_it = redis::cmd("HDEL");
+    drop_it.arg(&meta).arg("epoch").query_async::<i64>(&mut connection).await?;
+    Ok(0)
 }
