@@ -56,12 +56,19 @@ pub struct Batch {
     event: RefCell<Arc<EventLocal>>,
     queue: RefCell<VecDeque<Pending>>,
     in_flight: Cell<usize>,
+    /// Calls in a row that ended in an error of Redis.
+    failures: Cell<u64>,
 }
 
 impl Batch {
     /// An empty queue for `event`.
     pub fn new(event: Arc<EventLocal>) -> Self {
-        Self { event: RefCell::new(event), queue: RefCell::default(), in_flight: Cell::new(0) }
+        Self {
+            event: RefCell::new(event),
+            queue: RefCell::default(),
+            in_flight: Cell::new(0),
+            failures: Cell::new(0),
+        }
     }
 
     /// The event as the core sees it now.
@@ -131,7 +138,9 @@ impl Batch {
                 let reply = core.link.call(|out| {
                     encode(out, &event.reserve_sha, &event.keys, ledger.epoch, now_ms, &buyers);
                 });
-                read(reply.await, buyers.len())
+                let reply = reply.await;
+                self.tell(&reply);
+                read(reply, buyers.len())
             }
         };
         learn(core, &event, &result);
@@ -142,6 +151,22 @@ impl Batch {
                 }
             }
             Err(undecided) => outcomes.into_iter().for_each(|outcome| outcome.send(Err(undecided))),
+        }
+    }
+
+    /// Logs an error of Redis once per outage and then rarely: a full one answers every call of every core with it.
+    fn tell(&self, reply: &Result<Reply, LinkError>) {
+        match reply {
+            Ok(Reply::Array(_)) => self.failures.set(0),
+            Ok(error @ Reply::Error(text)) if !error.is_error(b"NOSCRIPT") => {
+                let failures = self.failures.get() + 1;
+                self.failures.set(failures);
+                if failures.is_power_of_two() {
+                    let error = String::from_utf8_lossy(text);
+                    tracing::error!(%error, failures, "reserve failed in Redis");
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -171,11 +196,8 @@ fn read(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decided, Undec
         Err(LinkError::Down) => return Err(Undecided::Down),
         Err(LinkError::Unknown) => return Err(Undecided::Unknown),
         Ok(error) if error.is_error(b"NOSCRIPT") => return Err(Undecided::Fenced),
-        Ok(Reply::Error(text)) => {
-            // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
-            tracing::error!(error = %String::from_utf8_lossy(&text), "reserve failed in Redis");
-            return Err(Undecided::Down);
-        }
+        // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
+        Ok(Reply::Error(_)) => return Err(Undecided::Down),
         Ok(Reply::Array(elements)) => elements,
         Ok(other) => panic!("reserve must answer an array, not {other:?}"),
     };
