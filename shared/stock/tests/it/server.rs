@@ -1,5 +1,8 @@
 //! A private Redis and an opened event on it.
 
+use std::time::Duration;
+
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use spike_devstack::RedisServer;
 use spike_domain::{Currency, EventDef, EventId, LedgerState, Money, OrderId, ProductId, UserId, Window};
@@ -55,7 +58,11 @@ impl Server {
 
 pub async fn connect(redis: &RedisServer) -> Ledger<MultiplexedConnection> {
     let client = redis::Client::open(redis.url()).unwrap();
-    Ledger::new(client.get_multiplexed_async_connection().await.unwrap())
+    // The client's own half a second is too short for a disk that many tests share: every write waits for it.
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(20)))
+        .set_response_timeout(Some(Duration::from_secs(20)));
+    Ledger::new(client.get_multiplexed_async_connection_with_config(&patient).await.unwrap())
 }
 
 pub async fn open(
