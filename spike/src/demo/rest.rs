@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use loadtest::OrderRow;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use spike_config::RedisConfig;
 use spike_domain::{Conservation, EventId, OrderId, QueuedOrder};
@@ -34,7 +35,9 @@ pub struct BothSides {
 /// When Redis does not answer.
 pub async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
     let client = redis::Client::open(redis.url.expose())?;
-    let connection = client.get_multiplexed_async_connection().await;
+    // The books are read late rather than not at all: a disk that keeps Redis waiting is no fault of the sale.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
     Ok(Ledger::new(connection.with_context(|| format!("Redis at {} does not answer", redis.url))?))
 }
 
