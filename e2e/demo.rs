@@ -65,9 +65,10 @@ fn a_sale_whose_stock_was_tampered_with_fails_its_audit() {
     redis.command(&["INCRBY", stock, "7"]).expect("Redis answers");
 
     let output = demo.wait_with_output().expect("it ends");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
-    assert!(stdout.contains("FAILED") && stdout.contains("S = R + L + F + K does not hold"), "{stdout}");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{stdout}\n{stderr}");
+    let told = ["FAILED", "S = R + L + F + K does not hold"].iter().all(|part| stdout.contains(part));
+    assert!(told, "{stdout}\n{stderr}");
     let summary: Value = serde_json::from_str(stdout.lines().last().expect("a last line")).expect("JSON");
     // The database's own guard has let nobody hold what does not exist.
     assert_eq!(

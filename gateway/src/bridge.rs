@@ -3,12 +3,14 @@
 //!
 //! A round trip costs about 22 µs of CPU, twice a whole hot answer, so hot routes never cross it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Request, Response};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tower::ServiceExt;
 
 /// Pieces of a streamed answer that may wait for a slow client.
@@ -18,8 +20,16 @@ const PIECES: usize = 4;
 pub enum ColdBody {
     /// Everything at once.
     Full(Bytes),
-    /// Pieces, as they are made.
-    Stream(mpsc::Receiver<Bytes>),
+    /// Pieces, as they are made. A channel that closes without [`Piece::End`] has broken: the sidecar's work failed.
+    Stream(mpsc::Receiver<Piece>),
+}
+
+/// A piece of a streamed answer.
+pub enum Piece {
+    /// Bytes.
+    Data(Bytes),
+    /// The answer is whole.
+    End,
 }
 
 struct Crossing {
@@ -32,21 +42,24 @@ struct Crossing {
 pub struct Entrance(mpsc::Sender<Crossing>);
 
 /// The sidecar's side.
-pub struct Exit(mpsc::Receiver<Crossing>);
+pub struct Exit {
+    waiting: mpsc::Receiver<Crossing>,
+    working: Arc<Semaphore>,
+}
 
 /// Why a request did not come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCrossed {
-    /// As many requests wait as may wait.
+    /// As many requests are worked on, and as many wait, as may.
     Full,
     /// The sidecar's work for it ended without an answer.
     Broken,
 }
 
-/// A bridge on which `capacity` requests may wait.
+/// A bridge on which `capacity` requests may wait while as many are worked on.
 pub fn bridge(capacity: usize) -> (Entrance, Exit) {
     let (sender, receiver) = mpsc::channel(capacity);
-    (Entrance(sender), Exit(receiver))
+    (Entrance(sender), Exit { waiting: receiver, working: Arc::new(Semaphore::new(capacity)) })
 }
 
 impl Entrance {
@@ -62,13 +75,17 @@ impl Entrance {
 impl Exit {
     /// Answers crossings with `router` until every entrance is gone. Runs on the sidecar's runtime.
     pub async fn serve(mut self, router: Router) {
-        while let Some(crossing) = self.0.recv().await {
-            tokio::spawn(answer(router.clone(), crossing));
+        loop {
+            let permit = self.working.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let Some(crossing) = self.waiting.recv().await else { return };
+            tokio::spawn(answer(router.clone(), crossing, permit));
         }
     }
 }
 
-async fn answer(router: Router, crossing: Crossing) {
+/// Holds the permit until the answer is made. A stream has its own bound, its client's speed: held for its life, a few of
+/// them would keep everybody else from crossing.
+async fn answer(router: Router, crossing: Crossing, permit: OwnedSemaphorePermit) {
     let Crossing { request, answer: mut reply } = crossing;
     let request = request.map(Body::from);
     let response = tokio::select! {
@@ -84,6 +101,7 @@ async fn answer(router: Router, crossing: Crossing) {
         }
         return;
     }
+    drop(permit);
     let (pieces, receiver) = mpsc::channel(PIECES);
     if reply.send(Response::from_parts(head, ColdBody::Stream(receiver))).is_ok() {
         stream(body, pieces).await;
@@ -91,7 +109,7 @@ async fn answer(router: Router, crossing: Crossing) {
 }
 
 /// Sends pieces until the body ends or the client has gone away.
-async fn stream(body: Body, pieces: mpsc::Sender<Bytes>) {
+async fn stream(body: Body, pieces: mpsc::Sender<Piece>) {
     let mut body = body.into_data_stream();
     loop {
         let piece = tokio::select! {
@@ -100,12 +118,57 @@ async fn stream(body: Body, pieces: mpsc::Sender<Bytes>) {
         };
         match piece {
             Some(Ok(bytes)) if !bytes.is_empty() => {
-                if pieces.send(bytes).await.is_err() {
+                if pieces.send(Piece::Data(bytes)).await.is_err() {
                     return;
                 }
             }
             Some(Ok(_)) => {}
-            Some(Err(_)) | None => return,
+            // Without an end the client sees a broken transfer, as it must.
+            Some(Err(error)) => {
+                tracing::error!(%error, "a streamed answer failed half way");
+                return;
+            }
+            None => {
+                let _ = pieces.send(Piece::End).await;
+                return;
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_than_the_capacity_is_worked_on_and_as_many_wait() {
+        let (entrance, exit) = bridge(2);
+        let running = Arc::new(AtomicUsize::new(0));
+        let counted = running.clone();
+        let forever = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>()
+        };
+        let exit = tokio::spawn(exit.serve(Router::new().fallback(forever)));
+        let cross = || {
+            let entrance = entrance.clone();
+            tokio::spawn(async move { entrance.cross(Request::new(Bytes::new())).await.map(drop) })
+        };
+        let mut crossings = Vec::new();
+        for worked_on in [1, 2, 2, 2] {
+            crossings.push(cross());
+            while running.load(Ordering::SeqCst) < worked_on {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(cross().await.unwrap(), Err(NotCrossed::Full));
+        assert_eq!(running.load(Ordering::SeqCst), 2);
+        crossings.remove(0).abort();
+        while running.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        exit.abort();
     }
 }

@@ -287,7 +287,7 @@ mod tests {
 
     async fn until(over: fn() -> bool) {
         if !over() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }

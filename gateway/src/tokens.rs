@@ -3,6 +3,8 @@
 //! The header is compared byte for byte with the one this process writes and never parsed: no algorithm, key id or
 //! key URL of an attacker's choosing is ever looked at. The clock is passed in.
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use spike_config::AuthConfig;
@@ -108,12 +110,43 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
+/// The token of the one `Authorization: Bearer …` header. Two of them are none: whoever stands before us may have
+/// looked at the other one. The scheme's case does not matter, nor how many spaces follow it (RFC 9110, 11.4).
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start_matches(' '))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
     use spike_config::Secret;
 
+    use http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_token_comes_in_one_bearer_header() {
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&["Bearer abc"], Some("abc")),
+            (&["bearer  abc"], Some("abc")),
+            (&[], None),
+            (&["abc"], None),
+            (&["Basic abc"], None),
+            (&["Bearer"], None),
+            (&["Bearer abc", "Bearer abc"], None),
+        ];
+        for (values, want) in cases {
+            let headers = values
+                .iter()
+                .map(|value| (AUTHORIZATION, HeaderValue::from_static(value)))
+                .collect::<HeaderMap>();
+            assert_eq!(bearer(&headers), *want, "{values:?}");
+        }
+    }
 
     const NOW_S: u64 = 1_763_800_000;
     const SECRET: &str = "a secret of at least thirty-two bytes";

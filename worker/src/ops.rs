@@ -1,7 +1,7 @@
 //! The worker's operations port: whether it lives, and whether what it works with answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use spike_config::Config;
@@ -52,9 +52,7 @@ fn checks(health: &Health, store: &Store, ledger: &Stock) -> Vec<Check> {
     let (store, consuming, ledger) = (store.clone(), Arc::clone(&health.consuming), ledger.clone());
     let database = move || {
         let store = store.clone();
-        async move {
-            store.ping().await.map_err(|error| error.to_string())
-        }
+        async move { store.ping().await.map_err(|error| error.to_string()) }
     };
     let stock = move || {
         let ledger = ledger.clone();

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use redis::{ErrorKind, ServerErrorKind};
 use spike_broker::Backoff;
 use spike_domain::{EventId, LedgerState};
-use spike_stock::Meta;
+use spike_stock::{Meta, StockError};
 use spike_store::WatchedEvent;
 use tokio::time::Instant;
 
@@ -70,7 +71,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// Looks at every event once. An error means that the database or Redis is away.
+    /// Looks at every event once; trouble with one event's ledger is told and leaves the others alone. An error means that
+    /// the database or Redis is away.
     async fn look(&mut self, stop: &Stop) -> anyhow::Result<()> {
         let events = self.jobs.store.events_to_watch().await?;
         self.failing.retain(|failing, _| events.iter().any(|event| event.id == *failing));
@@ -78,23 +80,34 @@ impl Watch {
             if stop.asked() {
                 break;
             }
-            match self.need_of(&event).await? {
-                Need::Nothing => {}
-                Need::Transition(state) => {
+            match self.need_of(&event).await {
+                Ok(Need::Nothing) => {}
+                Err(error) if away(&error) => return Err(error.into()),
+                Err(error) => tracing::error!(event = %event.id, %error, "ledger not looked at"),
+                Ok(Need::Transition(state)) => {
                     match self.jobs.ledger.transition(event.id, event.epoch, state, None).await {
                         Ok(_) => tracing::info!(event = %event.id, state = state.as_str(), "ledger moved"),
                         Err(error) => tracing::warn!(event = %event.id, %error, "ledger not moved"),
                     }
                 }
-                Need::Rebuild(_) if self.resting(event.id) => {}
-                Need::Rebuild(why) => self.rebuild(event.id, why).await?,
+                Ok(Need::Rebuild(_)) if self.resting(event.id) => {}
+                Ok(Need::Rebuild(why)) => self.rebuild(event.id, why).await?,
             }
         }
         Ok(())
     }
 
-    async fn need_of(&self, event: &WatchedEvent) -> anyhow::Result<Need> {
-        let meta = self.jobs.ledger.meta(event.id).await?;
+    async fn need_of(&self, event: &WatchedEvent) -> Result<Need, StockError> {
+        let meta = match self.jobs.ledger.meta(event.id).await {
+            Err(StockError::Reply { reply, .. }) => {
+                tracing::error!(event = %event.id, reply, "ledger not readable");
+                return Ok(event
+                    .state
+                    .ledger()
+                    .map_or(Need::Nothing, |_| Need::Rebuild("it is not readable")));
+            }
+            read => read?,
+        };
         let fence_open = self.jobs.ledger.fence_open(event.id).await?;
         Ok(need(event, meta.as_ref(), fence_open))
     }
@@ -135,6 +148,15 @@ impl Watch {
             Need::Nothing | Need::Transition(_) => Ok(None),
         }
     }
+}
+
+/// Whether Redis cannot be asked at all, so that asking for the next event is in vain. An error of the command itself (a key
+/// of another type, say) is about one event.
+fn away(error: &StockError) -> bool {
+    use ErrorKind::{Extension, Server, UnexpectedReturnType};
+    use ServerErrorKind::{ExecAbort, ResponseError};
+    let StockError::Redis(error) = error else { return false };
+    !matches!(error.kind(), Extension | UnexpectedReturnType | Server(ExecAbort | ResponseError))
 }
 
 #[cfg(test)]

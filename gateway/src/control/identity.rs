@@ -5,8 +5,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use spike_domain::{AccessClaims, Reason, Role, UserId};
@@ -14,6 +12,7 @@ use spike_store::UserRow;
 
 use super::Control;
 use super::refusal::{Refusal, Result};
+use crate::tokens::bearer;
 
 /// A request with a valid access token.
 #[derive(Debug, Clone)]
@@ -97,14 +96,6 @@ where
     }
 }
 
-/// The token of the one `Authorization: Bearer …` header.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
 fn unauthorized() -> Refusal {
     Refusal::new(Reason::Unauthorized)
 }
@@ -117,31 +108,4 @@ async fn path<S: Send + Sync, T: DeserializeOwned + Send>(parts: &mut Parts, sta
 
 fn id<T: FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| Refusal::new(Reason::NotFound))
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_token_comes_in_one_bearer_header() {
-        let cases: &[(&[&str], Option<&str>)] = &[
-            (&["Bearer abc"], Some("abc")),
-            (&["bearer abc"], Some("abc")),
-            (&[], None),
-            (&["abc"], None),
-            (&["Basic abc"], None),
-            (&["Bearer"], None),
-            (&["Bearer abc", "Bearer abc"], None),
-        ];
-        for (values, want) in cases {
-            let headers = values
-                .iter()
-                .map(|value| (AUTHORIZATION, HeaderValue::from_static(value)))
-                .collect::<HeaderMap>();
-            assert_eq!(bearer(&headers), *want, "{values:?}");
-        }
-    }
 }

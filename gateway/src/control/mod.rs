@@ -39,7 +39,7 @@ pub use accept::{Form, form};
 pub use email::normalise as normalise_email;
 pub use events::event_view;
 pub use fields::Fields;
-pub use identity::{Admin, Identity, Named, NamedPair, bearer};
+pub use identity::{Admin, Identity, Named, NamedPair};
 pub use orders::order_view;
 pub use passwords::{Passwords, hash_now};
 pub use query::{CursorQuery, PageQuery};

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -17,11 +16,13 @@ use super::Core;
 use super::answer::{Answer, Asked};
 use super::batch::{Batch, Ruling, Undecided};
 use super::connection::Connection;
+use super::listener::canonical;
 use super::press::{self, BadPress};
 use super::service::{announced, read_body};
 use crate::envelope::FieldError;
 use crate::local::clock::Reading;
 use crate::local::{EventLocal, Sale};
+use crate::tokens::bearer;
 
 /// Answers a buy.
 pub async fn buy(
@@ -50,8 +51,7 @@ pub async fn buy(
 
 /// The user of a valid access token; 401 otherwise, one answer for every kind of bad token.
 pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Asked) -> Result<UserId, Answer> {
-    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    let claims = token.and_then(|token| core.shared.tokens.verify(token, now.unix_s()));
+    let claims = bearer(headers).and_then(|token| core.shared.tokens.verify(token, now.unix_s()));
     match claims.and_then(|claims| UserId::parse(&claims.sub)) {
         Some(user) => Ok(user),
         None => {
@@ -75,12 +75,17 @@ pub fn client_address(core: &Core, connection: &Connection, headers: &HeaderMap)
     if !http.trusted_proxies.iter().any(|block| block.contains(connection.peer)) {
         return connection.peer;
     }
-    // The right-most address that is not a trusted proxy's own was written by the outermost of ours.
-    let lists = headers.get_all(name.as_str()).iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        lists.flat_map(|list| list.split(',')).map_while(|hop| hop.trim().parse().ok()).collect();
-    let ours = |hop: &IpAddr| http.trusted_proxies.iter().any(|block| block.contains(*hop));
-    hops.into_iter().rev().find(|hop| !ours(hop)).unwrap_or(connection.peer)
+    let lists: Vec<&[u8]> = headers.get_all(name.as_str()).iter().map(http::HeaderValue::as_bytes).collect();
+    named_client(&lists, |hop| http.trusted_proxies.iter().any(|block| block.contains(hop)))
+        .unwrap_or(connection.peer)
+}
+
+/// The right-most address that is not `ours` was written by the outermost of our proxies; what stands left of it was
+/// written by anybody. A hop that is no address ends the search, or it would hide the one that a proxy vouches for.
+fn named_client(lists: &[&[u8]], ours: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let hops = lists.iter().rev().flat_map(|list| list.rsplit(|&byte| byte == b','));
+    hops.map_while(|hop| Some(canonical(std::str::from_utf8(hop).ok()?.trim().parse().ok()?)))
+        .find(|hop| !ours(*hop))
 }
 
 /// Flag, window and state: what local memory can refuse before it knows who asks.
@@ -270,12 +275,6 @@ fn bad_press(bad: BadPress, asked: &Asked) -> Answer {
     Answer::refuse_with(bad.reason, bad.detail, &errors, None, asked)
 }
 
-/// The token of `Bearer <token>`; the scheme's case does not matter (RFC 9110, 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start())
-}
-
 /// A buy that is counted while it waits, however its waiting ends.
 struct UnderWay<'a>(&'a Cell<usize>);
 
@@ -289,5 +288,34 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_whom_the_outermost_proxy_of_ours_names() {
+        let ours = |hop: IpAddr| matches!(hop, IpAddr::V4(v4) if v4.octets()[0] == 10);
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&[], None),
+            (&["1.2.3.4"], Some("1.2.3.4")),
+            (&["9.9.9.9, 1.2.3.4"], Some("1.2.3.4")),
+            (&["9.9.9.9, 1.2.3.4, 10.0.0.2,10.0.0.1"], Some("1.2.3.4")),
+            (&["nonsense, 1.2.3.4"], Some("1.2.3.4")),
+            (&["nonsense, 1.2.3.4", "10.0.0.1"], Some("1.2.3.4")),
+            (&["9.9.9.9", "1.2.3.4"], Some("1.2.3.4")),
+            (&["1.2.3.4, nonsense, 10.0.0.1"], None),
+            (&["1.2.3.4, "], None),
+            (&["1.2.3.4", "\u{ff}"], None),
+            (&["10.0.0.1"], None),
+            (&["::ffff:1.2.3.4, ::ffff:10.0.0.1"], Some("1.2.3.4")),
+            (&["2001:db8::1"], Some("2001:db8::1")),
+        ];
+        for (lists, want) in cases {
+            let lists: Vec<&[u8]> = lists.iter().map(|list| list.as_bytes()).collect();
+            assert_eq!(named_client(&lists, ours), want.map(|text| text.parse().unwrap()), "{lists:?}");
+        }
     }
 }

@@ -28,17 +28,33 @@ enum Order {
     Close,
 }
 
+/// What a drain does to connections that have not been answered yet. hyper would close them at once, and with them a
+/// request that is on its way; the answer to it closes them anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fresh {
+    /// Leaves them alone.
+    Spared,
+    /// Closes those that still say nothing.
+    Told,
+}
+
 /// The part of a connection that the rest of its core can reach.
 pub struct Connection {
     /// The peer, or whom a trusted proxy speaks for.
     pub peer: IpAddr,
     /// Its stamps.
     pub progress: Rc<Progress>,
+    answered: Cell<bool>,
     order: Cell<Option<Order>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Connection {
+    /// Remembers that a request has been answered.
+    pub fn set_answered(&self) {
+        self.answered.set(true);
+    }
+
     fn tell(&self, order: Order) {
         self.order.set(Some(order));
         if let Some(waker) = self.waker.borrow().as_ref() {
@@ -85,14 +101,19 @@ impl Connections {
     }
 
     /// Asks every connection to close after the request in hand.
-    pub fn drain(&self) {
-        self.slots.borrow().iter().flatten().for_each(|connection| connection.tell(Order::Drain));
+    pub fn drain(&self, fresh: Fresh) {
+        for connection in self.slots.borrow().iter().flatten() {
+            if fresh == Fresh::Told || connection.answered.get() {
+                connection.tell(Order::Drain);
+            }
+        }
     }
 
     fn open(&self, peer: IpAddr) -> (usize, Rc<Connection>) {
         let connection = Rc::new(Connection {
             peer,
             progress: Rc::new(Progress::new(self.now_ms.clone())),
+            answered: Cell::new(false),
             order: Cell::new(None),
             waker: RefCell::new(None),
         });

@@ -46,7 +46,10 @@ impl Core {
     /// A core that has not started.
     pub fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
         Rc::new(Self {
-            line: shared.embedded.clone().map_or_else(|| Line::Redis(Link::new()), Line::Embedded),
+            line: shared
+                .embedded
+                .clone()
+                .map_or_else(|| Line::Redis { link: Link::new(), failures: Cell::new(0) }, Line::Embedded),
             shared,
             number,
             connections: Connections::default(),
@@ -150,7 +153,7 @@ async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListen
     monoio::spawn(core.clone().tick_forever());
     let linked = core.clone();
     monoio::spawn(async move {
-        let Line::Redis(link) = &linked.line else { return };
+        let Line::Redis { link, .. } = &linked.line else { return };
         let redis = &linked.shared.config.redis;
         let timeout = Duration::from_millis(redis.connect_timeout_ms);
         let (first, counting) = (Cell::new(true), linked.clone());

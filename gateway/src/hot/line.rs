@@ -1,5 +1,7 @@
 //! A core's line to the ledger: its own pipelined connection to Redis, or the embedded ledger's thread.
 
+use std::cell::Cell;
+
 use spike_domain::UserId;
 use spike_stock::reserve::{Buyer, Decided, decode, encode};
 use spike_stock::{Claim, EmbeddedLedger, StockError};
@@ -12,7 +14,12 @@ use crate::redis::{Link, LinkError, Reply};
 /// What the batches and the status polls of a core ask.
 pub enum Line {
     /// Redis.
-    Redis(Link),
+    Redis {
+        /// The connection.
+        link: Link,
+        /// Calls in a row that Redis answered with an error of its own.
+        failures: Cell<u64>,
+    },
     /// This process.
     Embedded(EmbeddedLedger),
 }
@@ -35,10 +42,12 @@ impl Line {
         buyers: &[Buyer],
     ) -> Result<Decided, Undecided> {
         match self {
-            Self::Redis(link) => {
+            Self::Redis { link, failures } => {
                 let call =
                     link.call(|out| encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers));
-                read_decided(call.await, buyers.len())
+                let reply = call.await;
+                tell(failures, &reply);
+                read_decided(reply, buyers.len())
             }
             Self::Embedded(ledger) => {
                 ledger.reserve(event.def.id, epoch, now_ms, buyers).await.map_err(|error| match error {
@@ -54,7 +63,7 @@ impl Line {
     /// What the ledger knows of `user`: with Redis both hashes in one write.
     pub async fn lookup(&self, event: &EventLocal, user: UserId) -> Result<Found, LinkError> {
         let link = match self {
-            Self::Redis(link) => link,
+            Self::Redis { link, .. } => link,
             Self::Embedded(ledger) => {
                 let found = ledger.lookup(event.def.id, user).await.map_err(|_| LinkError::Unknown);
                 return found.map(|(claim, ended)| Found { claim, ended });
@@ -70,9 +79,24 @@ impl Line {
 
     /// The core's tick: see [`Link::tick`].
     pub fn tick(&self, now_ms: u64, timeout_ms: u64) {
-        if let Self::Redis(link) = self {
+        if let Self::Redis { link, .. } = self {
             link.tick(now_ms, timeout_ms);
         }
+    }
+}
+
+/// Logs an error of Redis once per outage and then rarely: a full one answers every call of every core with it.
+fn tell(failures: &Cell<u64>, reply: &Result<Reply, LinkError>) {
+    match reply {
+        Ok(Reply::Array(_)) => failures.set(0),
+        Ok(error @ Reply::Error(text)) if !error.is_error(b"NOSCRIPT") => {
+            failures.set(failures.get() + 1);
+            if failures.get().is_power_of_two() {
+                let error = String::from_utf8_lossy(text);
+                tracing::error!(%error, failures = failures.get(), "reserve failed in Redis");
+            }
+        }
+        _ => {}
     }
 }
 
@@ -81,11 +105,8 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
         Err(LinkError::Down) => return Err(Undecided::Down),
         Err(LinkError::Unknown) => return Err(Undecided::Unknown),
         Ok(error) if error.is_error(b"NOSCRIPT") => return Err(Undecided::Fenced),
-        Ok(Reply::Error(text)) => {
-            // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
-            tracing::error!(error = %String::from_utf8_lossy(&text), "reserve failed in Redis");
-            return Err(Undecided::Down);
-        }
+        // An error of the script's own is raised before it writes (Lua checks first), so nothing happened.
+        Ok(Reply::Error(_)) => return Err(Undecided::Down),
         Ok(Reply::Array(elements)) => elements,
         Ok(other) => panic!("reserve must answer an array, not {other:?}"),
     };

@@ -8,11 +8,16 @@ use monoio::io::AsyncWriteRentExt;
 use monoio::net::{TcpListener, TcpStream};
 use spike_telemetry::Counter;
 
+use super::connection::Fresh;
 use super::{Core, connection};
 use crate::shared::DrainPhase;
 
 /// How often a draining core looks whether it is done.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// Longest emptying of the backlog: others may connect as fast as we accept.
+const BACKLOG_MS: u64 = 100;
+/// How long a connection that has asked nothing yet may still do so while the core drains.
+const FRESH_MS: u64 = 500;
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\
 retry-after: 1\r\nconnection: close\r\n\r\n{\"code\":1091,\"reason\":\"overloaded\",\"message\":\"Too many connections; try again.\"}";
@@ -44,13 +49,23 @@ pub async fn accept_until_drained(core: &Rc<Core>, listener: std::net::TcpListen
         }
     }
     // What has reached the backlog is lost with the listener, so it is taken first.
-    while let Ok(accepted) = monoio::time::timeout(Duration::from_millis(1), listener.accept()).await {
+    let closing_ms = core.shared.clock.read().mono_ms();
+    let since_ms = |since_ms: u64| core.shared.clock.read().mono_ms().saturating_sub(since_ms);
+    while since_ms(closing_ms) < BACKLOG_MS
+        && let Ok(accepted) = monoio::time::timeout(Duration::from_millis(1), listener.accept()).await
+    {
         take(core, accepted).await;
     }
     drop(listener);
-    core.connections.drain();
+    let mut fresh = Fresh::Spared;
+    core.connections.drain(fresh);
+    let closed_ms = core.shared.clock.read().mono_ms();
     while !core.connections.is_empty() && core.shared.drain.phase() < DrainPhase::Over {
         monoio::time::sleep(DRAIN_POLL).await;
+        if fresh == Fresh::Spared && since_ms(closed_ms) >= FRESH_MS {
+            fresh = Fresh::Told;
+            core.connections.drain(fresh);
+        }
     }
     let left = core.connections.len();
     tracing::info!(core = core.number, left, "core drained");
@@ -87,7 +102,7 @@ async fn take(core: &Rc<Core>, accepted: std::io::Result<(TcpStream, std::net::S
 }
 
 /// An IPv4 client of a dual-stack socket is the same client as of an IPv4 socket.
-fn canonical(address: IpAddr) -> IpAddr {
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,

@@ -46,6 +46,7 @@ pub async fn answer(
         }
     };
     connection.progress.enter(Stage::Idle);
+    connection.set_answered();
     Ok(response)
 }
 

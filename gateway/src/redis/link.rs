@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -137,8 +138,7 @@ impl Link {
         connect_timeout: Duration,
         on_up: &impl Fn(),
     ) -> std::io::Result<()> {
-        let connecting = monoio::time::timeout(connect_timeout, connect(endpoint));
-        let stream = connecting.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+        let stream = reach(endpoint, connect_timeout).await?;
         let (mut read, mut write) = stream.into_split();
         let (breaker, broken) = once();
         *self.state.borrow_mut() = State { up: true, breaker: Some(breaker), ..State::default() };
@@ -230,9 +230,37 @@ pub fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     words.iter().for_each(|word| bulk(out, word));
 }
 
+/// Connects to the first address of the server that answers; each may take `timeout`.
+async fn reach(endpoint: &RedisEndpoint, timeout: Duration) -> std::io::Result<TcpStream> {
+    let mut failed = std::io::Error::other("the name has no address");
+    for address in resolve(endpoint).await? {
+        match monoio::time::timeout(timeout, connect(endpoint, address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failed)
+}
+
+/// The addresses of the server. A name is looked up on a thread of its own: the resolver blocks for seconds when its
+/// server is away, and everything on this core would wait with it. There is never more than one such thread a core.
+async fn resolve(endpoint: &RedisEndpoint) -> std::io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = endpoint.host.parse::<IpAddr>() {
+        return Ok(vec![(address, endpoint.port).into()]);
+    }
+    let (sender, found) = tokio::sync::oneshot::channel();
+    let (host, port) = (endpoint.host.clone(), endpoint.port);
+    std::thread::Builder::new().name("resolver".to_owned()).spawn(move || {
+        // Fails only when the core has gone meanwhile.
+        let _ = sender.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect));
+    })?;
+    found.await.map_err(std::io::Error::other)?
+}
+
 /// Connects and says who we are: AUTH, SELECT, CLIENT SETNAME. An error reply to any of them is an error here.
-async fn connect(endpoint: &RedisEndpoint) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+async fn connect(endpoint: &RedisEndpoint, address: SocketAddr) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_addr(address).await?;
     stream.set_nodelay(true)?;
     let mut hello = Vec::new();
     let mut expected = 1;
@@ -322,6 +350,19 @@ mod tests {
             assert_eq!(link.call(|out| out.push(b'x')).await, Err(LinkError::Down), "16 MB wait already");
             until(&link, "a second connection", || accepted.load(Ordering::SeqCst) == 2).await;
             assert_eq!(large.await, Some(Err(LinkError::Unknown)), "some of it may have arrived");
+        });
+    }
+
+    #[test]
+    fn a_name_is_looked_up_and_its_addresses_tried() {
+        on_a_core(async {
+            let mut endpoint = deaf_redis(Arc::default());
+            let running = Link::new();
+            // It may stand for ::1 as well, where nobody listens.
+            endpoint.host = "localhost".into();
+            let link = running.clone();
+            monoio::spawn(async move { running.run(&endpoint, Duration::from_secs(5), || ()).await });
+            until(&link, "connected", || link.up()).await;
         });
     }
 }

@@ -75,6 +75,22 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(known.into_values().collect())
     }
 
+    /// The epoch in Redis, 0 without one. The ledger's other fields may be in any state: a rebuild makes them anew.
+    pub async fn held_epoch(&self, event: EventId) -> Result<u64, StockError> {
+        let (mut connection, meta) = (self.connection(), EventKeys::new(event).meta);
+        let mut get = redis::cmd("HGET");
+        let held: Option<Vec<u8>> = get.arg(&meta).arg("epoch").query_async(&mut connection).await?;
+        let Some(held) = held else { return Ok(0) };
+        if let Some(epoch) = std::str::from_utf8(&held).ok().and_then(|text| text.parse().ok()) {
+            return Ok(epoch);
+        }
+        // No epoch is above one that is no number; without it the ledger is simply not there.
+        tracing::error!(%event, held = ?held.escape_ascii(), "the ledger's epoch is no number and is dropped");
+        let mut drop_it = redis::cmd("HDEL");
+        drop_it.arg(&meta).arg("epoch").query_async::<i64>(&mut connection).await?;
+        Ok(0)
+    }
+
     /// Redis TIME in Unix milliseconds.
     pub async fn time_ms(&self) -> Result<u64, StockError> {
         let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;

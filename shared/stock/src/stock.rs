@@ -218,6 +218,12 @@ impl Stock {
         on!(self, ledger => ledger.meta(event).await, embedded => embedded.meta(event).await)
     }
 
+    /// The epoch the ledger holds, 0 without one, also when nothing else of it can be read.
+    pub async fn held_epoch(&self, event: EventId) -> Result<u64> {
+        on!(self, ledger => ledger.held_epoch(event).await,
+            embedded => Ok(embedded.meta(event).await?.map_or(0, |meta| meta.epoch)))
+    }
+
     /// What followers need of each event, in one round trip; one that cannot be read has an error of its own.
     pub async fn views(&self, events: &[EventId]) -> Result<Vec<Result<Option<View>>>> {
         on!(self, ledger => ledger.views(events).await, embedded => embedded.views(events).await)

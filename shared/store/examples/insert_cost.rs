@@ -1,4 +1,4 @@
-//! What the worker's transaction costs a row: `cargo run --release -p spike-store --example insert_cost -- <url>`,
+//! What the worker's transaction costs a row: `cargo run --release -p spike-store --example insert_cost -- [url]`,
 //! on a database that may be filled. Batches of several sizes, each batch one transaction.
 
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ const ROWS: usize = 51_200;
 
 #[tokio::main]
 async fn main() -> Result<(), StoreError> {
-    let url = std::env::args().nth(1).expect("a URL: mysql://… or sqlite://…");
+    // A private MariaDB when there is no URL.
+    let url = std::env::args().nth(1).unwrap_or_else(spike_devstack::fixture::database);
     let store = Store::connect(&DatabaseSettings {
         url,
         connections_min: 0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use loadtest::OrderRow;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use spike_config::{Config, RedisConfig};
 use spike_domain::{Conservation, EventId, OrderId, QueuedOrder};
@@ -51,7 +52,9 @@ pub async fn of_servers(
 /// A ledger on a connection of its own.
 async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
     let client = redis::Client::open(redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())?;
-    let connection = client.get_multiplexed_async_connection().await;
+    // The books are read late rather than not at all: a disk that keeps Redis waiting is no fault of the sale.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
     Ok(Ledger::new(connection.with_context(|| format!("Redis at {} does not answer", redis.url))?))
 }
 

@@ -36,10 +36,6 @@ impl Batch {
             Err(error) => self.unreadable.push((delivery, error)),
         }
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.unreadable.is_empty()
-    }
 }
 
 impl EventBatch {
@@ -56,6 +52,18 @@ impl EventBatch {
             }
         }
         orders
+    }
+
+    /// Takes in messages that came later.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        let first = self.messages.len();
+        self.messages.extend(later.messages);
+        for entry in later.entries {
+            if let std::collections::hash_map::Entry::Vacant(vacant) = self.origin.entry(entry.id) {
+                vacant.insert(first + later.origin[&entry.id]);
+                self.entries.push(entry);
+            }
+        }
     }
 
     pub(crate) fn tags(&self) -> Vec<Tag> {
@@ -136,6 +144,17 @@ mod tests {
         assert_eq!(five.tags(), [Tag(1), Tag(2)], "the duplicate is acknowledged too");
         assert_eq!(five.message_of(second.id).unwrap().message_id, "m2");
         assert_eq!(regroup(&five.orders()), five.entries);
+
+        let (third, mut waiting) = (entry(2, &[5]), EventBatch::default());
+        waiting.add(delivery(8, message(5, &[&first])), vec![first.clone()]);
+        let mut later = EventBatch::default();
+        later.add(delivery(9, message(5, &[&first])), vec![first.clone()]);
+        later.add(delivery(10, message(5, &[&third])), vec![third.clone()]);
+        waiting.absorb(later);
+        assert_eq!(waiting.entries, [first.clone(), third.clone()]);
+        assert_eq!(waiting.tags(), [Tag(8), Tag(9), Tag(10)]);
+        assert_eq!(waiting.message_of(third.id).unwrap().message_id, "m10");
+
         assert_eq!(
             regroup(&five.orders()[1..2]),
             [OutboxEntry { id: first.id, orders: first.orders[1..].to_vec() }]

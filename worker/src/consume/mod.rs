@@ -5,12 +5,14 @@
 
 mod batch;
 mod bisect;
+mod waiting;
 mod write;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use spike_broker::{Backoff, BrokerError, Consumer, Delivery, topology};
 use spike_domain::{EventId, OrderStatus};
 use tokio::time::Instant;
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 use crate::Jobs;
 use crate::stop::Stop;
 use batch::{Batch, EventBatch};
+use waiting::Waiting;
 use write::{GaveUp, Writer, Written};
 
 /// Longest rest between two attempts to reach the broker.
@@ -34,7 +37,8 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                 backoff.reset();
                 tracing::info!(queue = topology::ORDERS, prefetch = amqp.prefetch, "consuming orders");
                 jobs.health.consuming.store(true, Ordering::Relaxed);
-                let mut consuming = Consuming { jobs: &jobs, writer: &writer, consumer };
+                let mut consuming =
+                    Consuming { jobs: &jobs, writer: &writer, consumer, waiting: Waiting::default() };
                 let ended = consuming.run(stop.clone()).await;
                 jobs.health.consuming.store(false, Ordering::Relaxed);
                 match ended {
@@ -57,30 +61,34 @@ struct Consuming<'a> {
     jobs: &'a Jobs,
     writer: &'a Writer,
     consumer: Consumer,
+    waiting: Waiting,
 }
 
 impl Consuming<'_> {
     /// Consumes until told to stop; an error means that the subscription is over.
     async fn run(&mut self, mut stop: Stop) -> Result<(), BrokerError> {
         loop {
-            let batch = self.gather(&mut stop).await?;
-            if batch.is_empty() {
-                return Ok(());
-            }
+            let Some(mut batch) = self.gather(&mut stop).await? else { return Ok(()) };
+            self.waiting.sort(&mut batch.events, Instant::now());
             self.work_off(batch, &stop).await?;
         }
     }
 
-    /// Waits for a message and takes what follows closely. Empty when the worker is to leave.
-    async fn gather(&mut self, stop: &mut Stop) -> Result<Batch, BrokerError> {
+    /// Waits for a message and takes what follows closely; returns without one when messages in hand are to be tried again.
+    /// `None` when the worker is to leave.
+    async fn gather(&mut self, stop: &mut Stop) -> Result<Option<Batch>, BrokerError> {
         let worker = &self.jobs.config.worker;
         let mut batch = Batch::default();
         if stop.asked() {
-            return Ok(batch);
+            return Ok(None);
         }
+        let next_try = self.waiting.next_try();
         tokio::select! {
             first = self.consumer.next() => batch.add(first?),
-            () = stop.wait() => return Ok(batch),
+            () = stop.wait() => return Ok(None),
+            () = tokio::time::sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {
+                return Ok(Some(batch));
+            }
         }
         let until = Instant::now() + Duration::from_millis(worker.batch_linger_ms);
         while batch.orders < worker.batch_orders_max {
@@ -89,55 +97,66 @@ impl Consuming<'_> {
                 Err(_) => break,
             }
         }
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     async fn work_off(&mut self, batch: Batch, stop: &Stop) -> Result<(), BrokerError> {
         for (delivery, error) in &batch.unreadable {
             self.park(delivery, &error.to_string(), stop).await?;
         }
-        let writer = self.writer;
-        let events: Vec<(EventId, EventBatch)> = batch.events.into_iter().collect();
-        let written =
-            join_all(events.iter().map(|(event, batch)| writer.write(*event, batch, stop.clone()))).await;
-        for ((event, batch), outcome) in events.iter().zip(&written) {
-            self.answer(*event, batch, outcome, stop).await?;
+        let (writer, jobs) = (self.writer, self.jobs);
+        let write = async |(event, batch): (EventId, EventBatch)| {
+            let outcome = writer.write(event, &batch, stop.clone()).await;
+            (event, batch, outcome)
+        };
+        let mut writes: FuturesUnordered<_> = batch.events.into_iter().map(write).collect();
+        let mut settles = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some((event, batch, outcome)) = writes.next() => {
+                    if let Some((batch, written)) = self.answer(event, batch, outcome, stop).await? {
+                        settles.push(settle(jobs, event, batch, written));
+                    }
+                }
+                Some(()) = settles.next() => {}
+                else => return Ok(()),
+            }
         }
-        let settles = events.iter().zip(written).filter_map(|((event, batch), outcome)| {
-            outcome.ok().map(|written| self.settle(*event, batch, written))
-        });
-        join_all(settles).await;
-        Ok(())
     }
 
-    /// Tells the broker what became of an event's messages.
+    /// Tells the broker what became of an event's messages; returns what is to be settled.
     async fn answer(
         &mut self,
         event: EventId,
-        batch: &EventBatch,
-        outcome: &Result<Written, GaveUp>,
+        batch: EventBatch,
+        outcome: Result<Written, GaveUp>,
         stop: &Stop,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Option<(EventBatch, Written)>, BrokerError> {
         match outcome {
             Ok(written) => {
+                self.waiting.succeeded(event);
                 if written.rows.values().any(|status| *status == OrderStatus::Rejected) {
                     self.jobs.restock.notify_one();
                 }
-                self.consumer.ack(&batch.tags()).await
+                self.consumer.ack(&batch.tags()).await?;
+                return Ok(Some((batch, written)));
             }
             Err(GaveUp::Later(trouble)) => {
-                tracing::warn!(%event, %trouble, messages = batch.messages.len(), "orders go back to the queue");
-                self.consumer.requeue(&batch.tags()).await
+                let messages = batch.messages.len();
+                let back = self.waiting.failed(event, batch, Instant::now());
+                tracing::warn!(%event, %trouble, messages, given_back = back.len(), "orders wait");
+                self.consumer.requeue(&back).await?;
             }
             Err(error @ GaveUp::UnknownEvent) => {
+                self.waiting.succeeded(event);
                 for delivery in &batch.messages {
                     self.park(delivery, &error.to_string(), stop).await?;
                 }
-                Ok(())
             }
             // Left unacknowledged: the broker gives them to the next worker.
-            Err(GaveUp::Stopping) => Ok(()),
+            Err(GaveUp::Stopping) => {}
         }
+        Ok(None)
     }
 
     /// The end of a message nobody can use: its bytes are kept in `dead_letters` and in the parking queue.
@@ -163,12 +182,12 @@ impl Consuming<'_> {
         }
         self.consumer.reject_to_parking(delivery.tag).await
     }
+}
 
-    /// Takes written entries out of the outbox. A refusal is fine: the settle sweep comes back to them.
-    async fn settle(&self, event: EventId, batch: &EventBatch, written: Written) {
-        let entries = batch.settleable(&written.rows);
-        if let Err(error) = self.jobs.ledger.settle(event, written.epoch, &entries).await {
-            tracing::debug!(%event, %error, entries = entries.len(), "entries left to the settle sweep");
-        }
+/// Takes written entries out of the outbox. A refusal is fine: the settle sweep comes back to them.
+async fn settle(jobs: &Jobs, event: EventId, batch: EventBatch, written: Written) {
+    let entries = batch.settleable(&written.rows);
+    if let Err(error) = jobs.ledger.settle(event, written.epoch, &entries).await {
+        tracing::debug!(%event, %error, entries = entries.len(), "entries left to the settle sweep");
     }
 }

@@ -8,15 +8,11 @@ use spike_broker::{Backoff, topology};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
 use spike_stock::{Stock, StockError};
 use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
-use tokio::time::Instant;
 
 use super::batch::{EventBatch, regroup};
 use super::bisect::Bisect;
 use crate::stop::Stop;
 
-/// How long a batch waits for a ledger that is being rebuilt before its messages go back to the queue, so that other
-/// events' messages get their turn.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest rest between two attempts.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -60,15 +56,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes until every order of the batch has a row. Waits out an absent database as long as it takes, and a ledger that
-    /// is being rebuilt for a few seconds.
+    /// Writes until every order of the batch has a row. Waits out an absent database as long as it takes, because no other
+    /// event could be written either; anything else is tried later.
     pub(crate) async fn write(
         &self,
         event: EventId,
         batch: &EventBatch,
         mut stop: Stop,
     ) -> Result<Written, GaveUp> {
-        let patience_ends = Instant::now() + LEDGER_PATIENCE;
         let mut backoff = Backoff::new(Duration::from_millis(50), WAIT_MAX);
         loop {
             let trouble = match self.attempt(event, batch).await {
@@ -76,8 +71,7 @@ impl Writer {
                 Err(Trouble::Store(StoreError::NotFound)) => return Err(GaveUp::UnknownEvent),
                 Err(trouble) => trouble,
             };
-            let wait_it_out = matches!(&trouble, Trouble::Store(error) if error.transient());
-            if !wait_it_out && Instant::now() >= patience_ends {
+            if !matches!(&trouble, Trouble::Store(StoreError::Unavailable(_))) {
                 return Err(GaveUp::Later(trouble));
             }
             tracing::warn!(%event, %trouble, attempt = backoff.failures() + 1, "batch not written yet");

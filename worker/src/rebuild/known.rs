@@ -11,10 +11,7 @@ const PAGE_ENTRIES: usize = 256;
 
 /// Every entry of the outbox, in stream order. An entry that cannot be read is an error: a newer version's orders would be
 /// taken for lost ones, and their stock sold again.
-pub(super) async fn outbox(
-    ledger: &Stock,
-    event: EventId,
-) -> Result<Vec<OutboxEntry>, StockError> {
+pub(super) async fn outbox(ledger: &Stock, event: EventId) -> Result<Vec<OutboxEntry>, StockError> {
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
         let page = ledger.entries(event, after, PAGE_ENTRIES).await?;
@@ -32,7 +29,9 @@ pub(super) async fn outbox(
 /// Every order that is somebody's claim or that a key remembers, once.
 pub(super) async fn claims(ledger: &Stock, event: EventId) -> Result<Vec<KnownClaim>, StockError> {
     let known = ledger.known_orders(event).await?.into_iter();
-    Ok(known.map(|QueuedOrder { order, user, quantity, key, .. }| KnownClaim { order, user, quantity, key }).collect())
+    Ok(known
+        .map(|QueuedOrder { order, user, quantity, key, .. }| KnownClaim { order, user, quantity, key })
+        .collect())
 }
 
 /// Orders of entries.

@@ -78,7 +78,7 @@ impl Rebuilder {
     /// Any refusal or failure of a step; nothing needs to be undone.
     pub async fn rebuild(&self, event: EventId) -> Result<Rebuilt, RebuildError> {
         let ledger = self.stock.for_rebuild().await?;
-        let held = ledger.meta(event).await?.map_or(0, |meta| meta.epoch);
+        let held = ledger.held_epoch(event).await?;
         let epoch = self.store.bump_epoch(event, held + 1, clock::now_ms()).await?;
         ledger.begin(event, epoch).await?;
 

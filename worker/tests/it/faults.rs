@@ -1,10 +1,10 @@
 //! Servers and workers that go away in the middle.
 
-use spike_domain::LedgerState;
-use spike_stock::StockError;
+use spike_domain::{EventState, LedgerState};
+use spike_stock::{EventKeys, StockError};
 use spike_worker::{Rebuilder, rebuild::RebuildError};
 
-use crate::sale::{Sale, eventually, own_broker};
+use crate::sale::{Sale, eventually, own_broker, scheduled_event};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wiped_redis_is_closed_until_it_is_rebuilt_and_nothing_is_oversold() {
@@ -63,8 +63,7 @@ async fn redis_that_restarts_with_its_data_is_fenced_and_loses_no_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_that_was_overtaken_opens_nothing() {
     let sale = Sale::of(4).await;
-    let rebuilder =
-        Rebuilder { store: sale.store.clone(), stock: sale.ledger.clone(), inflight_max: 1000 };
+    let rebuilder = Rebuilder { store: sale.store.clone(), stock: sale.ledger.clone(), inflight_max: 1000 };
     let rebuilt = rebuilder.rebuild(sale.event).await.unwrap();
     assert_eq!((rebuilt.stock, rebuilt.counted, rebuilt.inflight), (4, 0, 0));
     assert!(sale.ledger.fence_open(sale.event).await.unwrap());
@@ -109,4 +108,55 @@ async fn a_broker_and_a_worker_that_die_in_the_middle_lose_nothing() {
     sale.publish(&sale.outbox().await).await;
     sale.until_at_rest_with(50).await;
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_cannot_be_read_is_rebuilt() {
+    let sale = Sale::of(4).await;
+    let keys = EventKeys::new(sale.event);
+    let worker = sale.worker();
+    let mut epoch = sale.until_open().await;
+    sale.buy(epoch, [1]).await;
+    for nonsense in [
+        ["HSET", &keys.meta, "state", "melting"],
+        ["HSET", &keys.meta, "epoch", "x"],
+        ["SET", &keys.stock, "many", "GET"],
+    ] {
+        command(&nonsense, &sale).await;
+        epoch = eventually("the ledger is rebuilt", async || {
+            let meta = sale.ledger.meta(sale.event).await.ok()??;
+            (meta.epoch > epoch).then_some(())?;
+            Some(sale.until_open().await)
+        })
+        .await;
+    }
+    sale.buy(epoch, [2]).await;
+    sale.publish(&sale.outbox().await).await;
+    sale.until_at_rest_with(2).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_beyond_repair_keeps_the_watch_from_no_other() {
+    let sale = Sale::of(4).await;
+    // The watch comes to this event first; no rebuild takes a key of another type.
+    let meta = EventKeys::new(sale.event).meta;
+    command(&["SET", &meta, "no hash"], &sale).await;
+    let other = scheduled_event(&sale.store, 4).await;
+    sale.store.set_event_state(other, EventState::Open).await.unwrap();
+    let worker = sale.worker();
+    eventually("the other ledger opens", async || {
+        let meta = sale.ledger.meta(other).await.ok()??;
+        (meta.state == LedgerState::Open).then_some(())
+    })
+    .await;
+    command(&["DEL", &meta], &sale).await;
+    sale.until_open().await;
+    worker.stop().await;
+}
+
+async fn command(words: &[&str], sale: &Sale) {
+    let client = redis::Client::open(sale.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut connection).await.unwrap();
 }

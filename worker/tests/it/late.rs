@@ -1,8 +1,10 @@
 //! Messages that outlive the epoch in which they were accepted.
 
-use spike_domain::{OrderStatus, UserId};
+use std::time::{Duration, Instant};
 
-use crate::sale::{Sale, entry_of, eventually};
+use spike_domain::{EntryId, EventState, OrderId, OrderStatus, OutboxEntry, QueuedOrder, UserId};
+
+use crate::sale::{Sale, entry_of, eventually, scheduled_event};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_of_a_wiped_ledger_is_adopted_where_there_is_room() {
@@ -55,5 +57,37 @@ async fn orders_counted_by_the_rebuild_are_written_by_their_old_message() {
     sale.publish(&entries).await;
     sale.publish(&[entry_of(second_epoch, &entries[0])]).await;
     sale.until_at_rest_with(2).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_cannot_adopt_holds_up_no_other_and_is_written_when_it_can() {
+    let sale = Sale::of(9).await;
+    let worker = sale.worker();
+    let epoch = sale.until_open().await;
+    // It has no ledger that could judge an order of an epoch long gone.
+    let stuck = scheduled_event(&sale.store, 5).await;
+    let order =
+        QueuedOrder { order: OrderId::new(1), user: UserId(1), quantity: 1, key: None, accepted_at_ms: 1 };
+    let entry = OutboxEntry { id: EntryId { epoch: 1, sequence: 0 }, orders: vec![order.clone()] };
+    sale.publish_of(stuck, &[entry]).await;
+
+    let begun = Instant::now();
+    for user in 1..=8 {
+        sale.buy(epoch, [user]).await;
+        sale.publish(&sale.outbox().await).await;
+        sale.until_at_rest_with(user).await;
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "a wait of five seconds each would be forty: {took:?}");
+    let rows = async || sale.store.row_statuses(stuck, &[order.order]).await.unwrap().rows;
+    assert_eq!(rows().await, []);
+
+    sale.store.set_event_state(stuck, EventState::Open).await.unwrap();
+    eventually("its order is adopted", async || {
+        let rows = rows().await;
+        (rows == [(order.order, order.user, OrderStatus::Pending)]).then_some(())
+    })
+    .await;
     worker.stop().await;
 }

@@ -66,7 +66,8 @@ impl Sale {
         let store = Store::connect(&settings(database_url.clone())).await.unwrap();
         store.migrate().await.unwrap();
         let ledger = Stock::redis(&redis.url(), StockTimeouts::default()).unwrap();
-        let event = new_event(&store, total).await;
+        let event = scheduled_event(&store, total).await;
+        store.set_event_state(event, EventState::Open).await.unwrap();
         Self { redis, ledger, store, event, config: Arc::new(config), amqp_url, database_url }
     }
 
@@ -112,11 +113,16 @@ impl Sale {
 
     /// Publishes entries, each as a message of its own.
     pub async fn publish(&self, entries: &[OutboxEntry]) {
+        self.publish_of(self.event, entries).await;
+    }
+
+    /// Publishes entries of another event.
+    pub async fn publish_of(&self, event: EventId, entries: &[OutboxEntry]) {
         let timeouts = Timeouts { connect: PATIENCE, confirm: PATIENCE };
         let mut publisher = Publisher::connect(&self.amqp_url, timeouts).await.unwrap();
         let message = |entry: &OutboxEntry| Outgoing {
             message_id: entry.id.to_string(),
-            body: OrdersMessage::new(self.event, vec![entry.clone()]).encode(),
+            body: OrdersMessage::new(event, vec![entry.clone()]).encode(),
         };
         publisher.publish_window(&entries.iter().map(message).collect::<Vec<_>>()).await.unwrap();
         publisher.close().await;
@@ -209,7 +215,8 @@ fn settings(url: String) -> DatabaseSettings {
     }
 }
 
-async fn new_event(store: &Store, total: u32) -> EventId {
+/// A running event that nobody has opened yet.
+pub async fn scheduled_event(store: &Store, total: u32) -> EventId {
     let price = Money { minor: 500, currency: Currency::parse("EUR").unwrap() };
     let sku = OrderId::new(now_ms()).to_string();
     let product = NewProduct { sku, name: "Lamp".into(), description: String::new(), price, stock: total };
@@ -224,7 +231,5 @@ async fn new_event(store: &Store, total: u32) -> EventId {
         pay_timeout_s: 3600,
         window: Window { starts_at_ms: now - 1000, ends_at_ms: now + 3_600_000 },
     };
-    let event = store.create_event(event).await.unwrap();
-    store.set_event_state(event, EventState::Open).await.unwrap();
-    event
+    store.create_event(event).await.unwrap()
 }

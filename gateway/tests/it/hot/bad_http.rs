@@ -3,6 +3,7 @@
 
 use super::core::{HotCore, Wishes};
 use super::raw::{Client, until};
+use spike_gateway::shared::DrainPhase;
 
 const ORDERS: &str = "POST /api/v1/spike/events/7/orders HTTP/1.1\r\n";
 
@@ -103,6 +104,21 @@ fn a_body_that_never_comes_is_given_up_also_where_redis_was_asked_first() {
         assert!(client.closed(), "event {event}");
     }
     assert_eq!(core.shared.counters.sum(spike_telemetry::Counter::ConnectionsTimedOut), 2);
+}
+
+#[test]
+fn a_client_that_came_just_before_the_listener_closed_is_answered() {
+    let core = HotCore::start();
+    let mut kept = core.client();
+    let token = core.token(1);
+    assert_eq!(kept.buy(&token, "", "").status, 202);
+    let (mut late, mut silent) = (core.client(), core.client());
+    core.shared.drain.advance(DrainPhase::Unready);
+    core.shared.drain.advance(DrainPhase::Closing);
+    until("the listener closes", || std::net::TcpStream::connect(core.address).is_err());
+    let answer = late.buy(&core.token(2), "", "");
+    assert_eq!((answer.status, answer.header("connection")), (202, Some("close")));
+    assert!(late.closed() && kept.closed() && silent.closed(), "nothing outlives the drain");
 }
 
 #[test]

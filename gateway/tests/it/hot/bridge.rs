@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::core::{HotCore, Wishes};
@@ -69,6 +69,30 @@ fn a_stream_is_held_back_by_its_reader_and_ends_with_it() {
     assert!(MADE.load(Ordering::SeqCst) < 200, "a reader that stopped holds the maker back");
     drop(client);
     until("the maker ends with its client", || DROPPED.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_stream_that_fails_half_way_has_no_end() {
+    let parts = |last: fn() -> Option<std::io::Result<Bytes>>| {
+        let answer = move || {
+            let rest = stream::iter(0..1).filter_map(move |_| std::future::ready(last()));
+            let pieces = stream::iter([Ok(Bytes::from_static(b"part"))]).chain(rest);
+            std::future::ready(Body::from_stream(pieces))
+        };
+        get(answer)
+    };
+    let router = axum::Router::new()
+        .route("/whole", parts(|| None))
+        .route("/fails", parts(|| Some(Err(std::io::Error::other("planted")))))
+        .route("/panics", parts(|| panic!("planted")));
+    let core = with(router);
+    for (path, whole) in [("/whole", true), ("/fails", false), ("/panics", false)] {
+        let mut client = core.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").as_bytes());
+        let sent = client.read_to_close();
+        assert!(sent.contains("part") || !whole, "{path}: {sent}");
+        assert_eq!(sent.ends_with("\r\n0\r\n\r\n"), whole, "{path}: {sent}");
+    }
 }
 
 #[test]

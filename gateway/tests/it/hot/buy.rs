@@ -113,6 +113,8 @@ fn bad_tokens_are_one_answer_and_bad_presses_name_their_fault() {
             answer.body
         })
         .collect();
+    let twice = client.buy(&good, &format!("Authorization: Bearer {good}\r\n"), "");
+    assert_eq!((twice.status, &twice.body), (401, &refused[0]), "two Authorization headers");
     assert!(refused.windows(2).all(|pair| pair[0] == pair[1]), "one identical 401");
     let long_key = format!("Idempotency-Key: {}\r\n", "k".repeat(256));
     let cases = [

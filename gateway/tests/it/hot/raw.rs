@@ -108,6 +108,12 @@ impl Client {
         self.buffer.clear();
     }
 
+    /// Everything until the peer closes.
+    pub fn read_to_close(&mut self) -> String {
+        while self.more() {}
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+
     fn more(&mut self) -> bool {
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece) {

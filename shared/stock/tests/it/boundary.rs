@@ -38,7 +38,8 @@ fn kinds(decisions: &[Decision]) -> String {
 
 async fn a_batch_is_decided_in_order_up_to_the_last_unit(server: Server) {
     server.open(EVENT, 5, 3, 1000).await;
-    let table: [(&str, u64, &[(i64, u32, Option<&str>)]); 4] = [
+    type Press = (i64, u32, Option<&'static str>);
+    let table: [(&str, u64, &[Press]); 4] = [
         ("AAS", 1, &[(1, 2, None), (2, 2, None), (3, 2, None)]), // one unit is left, two are wanted
         ("BLA", 0, &[(1, 1, None), (4, 4, None), (3, 1, None)]),
         ("SSB", 0, &[(5, 1, None), (6, 3, None), (2, 1, None)]),

@@ -87,8 +87,9 @@ impl Server {
 }
 
 pub async fn connect(redis: &RedisServer) -> Stock {
-    let second = Duration::from_secs(5);
-    let stock = Stock::redis(&redis.url(), Timeouts { connect: second, command: second }).unwrap();
+    // A disk that many tests share: every write waits for it.
+    let patience = Duration::from_secs(20);
+    let stock = Stock::redis(&redis.url(), Timeouts { connect: patience, command: patience }).unwrap();
     stock.ping().await.unwrap();
     stock
 }
