@@ -13,6 +13,7 @@ pub mod connection;
 pub mod core;
 pub mod listener;
 pub mod press;
+pub mod proxy;
 pub mod route;
 pub mod service;
 pub mod status;
