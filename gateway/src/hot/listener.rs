@@ -9,7 +9,7 @@ use monoio::net::{TcpListener, TcpStream};
 use spike_telemetry::Counter;
 
 use super::connection::Fresh;
-use super::{Core, connection};
+use super::{Core, connection, proxy};
 use crate::shared::DrainPhase;
 
 /// How often a draining core looks whether it is done.
@@ -96,9 +96,31 @@ async fn take(core: &Rc<Core>, accepted: std::io::Result<(TcpStream, std::net::S
     let serving = core.clone();
     monoio::spawn(async move {
         let _seat = seat;
-        connection::serve(serving.clone(), stream, canonical(peer.ip())).await;
+        if let Some(peer) = client_of(&serving, &mut stream, canonical(peer.ip())).await {
+            connection::serve(serving.clone(), stream, peer).await;
+        }
         serving.shared.counters.subtract(serving.number, Counter::ConnectionsOpen, 1);
     });
+}
+
+/// The peer, or whom a trusted proxy names before the first request. `None`: it should and did not, in time or at all.
+async fn client_of(core: &Core, stream: &mut TcpStream, peer: IpAddr) -> Option<IpAddr> {
+    let http = &core.shared.config.http;
+    if !http.proxy_protocol || !http.trusted_proxies.iter().any(|block| block.contains(peer)) {
+        return Some(peer);
+    }
+    let deadline = Duration::from_millis(http.header_timeout_ms);
+    match monoio::time::timeout(deadline, proxy::client(stream)).await {
+        Ok(Ok(named)) => Some(named.map_or(peer, canonical)),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "no PROXY protocol header");
+            None
+        }
+        Err(_) => {
+            core.count(Counter::ConnectionsTimedOut, 1);
+            None
+        }
+    }
 }
 
 /// An IPv4 client of a dual-stack socket is the same client as of an IPv4 socket.

@@ -14,6 +14,7 @@ pub mod core;
 pub mod line;
 pub mod listener;
 pub mod press;
+pub mod proxy;
 pub mod route;
 pub mod service;
 pub mod status;

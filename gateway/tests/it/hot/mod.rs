@@ -5,4 +5,5 @@ mod bad_http;
 mod bridge;
 mod buy;
 mod core;
+mod proxy;
 mod raw;
