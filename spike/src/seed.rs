@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use loadtest::http::Json;
 use spike_config::Config;
 use spike_domain::EventId;

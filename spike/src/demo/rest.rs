@@ -121,7 +121,7 @@ async fn read(
 /// # Errors
 /// When the database does not answer.
 pub async fn rows(store: &Store, event: EventId) -> anyhow::Result<Vec<OrderRow>> {
-    let row = |row: spike_store::OrderRow| OrderRow {
+    let row = |row: spike_store::SnapshotRow| OrderRow {
         order: row.order,
         user: row.user,
         status: row.status,
