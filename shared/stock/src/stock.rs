@@ -305,7 +305,7 @@ impl Stock {
                 while !matches!(hints.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
                     on_hint();
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Kind::Redis { client, .. } => follow_redis(client, on_hint).await,
             Kind::OneConnection(_) => std::future::pending().await,

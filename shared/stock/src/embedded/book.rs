@@ -114,17 +114,13 @@ impl Book {
     pub fn settle(&mut self, epoch: u64, entries: &[Settled]) -> Result<(u64, Vec<EntryId>)> {
         self.standing(epoch)?;
         for &(user, order, state) in entries.iter().flat_map(|entry| &entry.orders) {
-            match self.buyers.get_mut(&user) {
+            if let Some(held) = self.buyers.get_mut(&user).filter(|held| held.order == order) {
                 // A payment may have been faster than this settle: only a queued claim is moved on.
-                Some(held) if held.order == order => {
-                    if held.state == ClaimState::Queued {
-                        held.state = state;
-                    }
+                if held.state == ClaimState::Queued {
+                    held.state = state;
                 }
-                _ if matches!(state, ClaimState::Rejected | ClaimState::Lost) => {
-                    self.ended.insert(user, (order, state));
-                }
-                _ => {}
+            } else if matches!(state, ClaimState::Rejected | ClaimState::Lost) {
+                self.ended.insert(user, (order, state));
             }
         }
         let gone: Vec<&Settled> =

@@ -1,7 +1,7 @@
 //! adopt: orders of another epoch, and what remembers them (V8, V9).
 
 use spike_domain::{ClaimState, EventId, OrderId, QueuedOrder, UserId};
-use spike_stock::{Claim, EndedOrder, EventKeys};
+use spike_stock::EndedOrder;
 
 use crate::server::{EPOCH, Server, both};
 
@@ -9,6 +9,7 @@ both!(
     a_counted_order_takes_stock_once_and_gets_an_entry,
     a_refused_order_is_refused_for_good,
     a_released_order_is_not_adopted_again_with_or_without_a_key,
+    an_order_that_ended_otherwise_is_not_called_rejected_afterwards,
 );
 
 const EVENT: EventId = EventId(7);
@@ -58,21 +59,19 @@ async fn a_released_order_is_not_adopted_again_with_or_without_a_key(server: Ser
     assert_eq!(server.figures(EVENT).await.0, 5);
 }
 
-#[tokio::test]
-async fn an_order_that_ended_otherwise_is_not_called_rejected_afterwards() {
-    let server = Server::start().await;
+async fn an_order_that_ended_otherwise_is_not_called_rejected_afterwards(server: Server) {
     server.open(EVENT, 5, 3, 1000).await;
     let order = late(1, 1, None);
-    assert_eq!(server.ledger.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [true]);
+    assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [true]);
     let cancelled = EndedOrder { user: order.user, order: order.order, state: ClaimState::Cancelled };
-    server.ledger.release(EVENT, EPOCH, &[cancelled]).await.unwrap();
+    server.stock.release(EVENT, EPOCH, &[cancelled]).await.unwrap();
     // Its message comes once more.
-    assert_eq!(server.ledger.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [false]);
+    assert_eq!(server.stock.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&order)).await.unwrap(), [false]);
     assert_eq!(ended_of(&server, &order).await, Some(ClaimState::Cancelled));
 
     let refused = late(2, 9, Some("k"));
     for _ in 0..2 {
-        let verdict = server.ledger.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&refused)).await.unwrap();
+        let verdict = server.stock.adopt(EVENT, EPOCH, 7, std::slice::from_ref(&refused)).await.unwrap();
         assert_eq!(verdict, [false]);
         assert_eq!(
             ended_of(&server, &refused).await,
@@ -84,8 +83,6 @@ async fn an_order_that_ended_otherwise_is_not_called_rejected_afterwards() {
 
 /// How `order` ended, if that is what the ledger last kept for its user.
 async fn ended_of(server: &Server, order: &QueuedOrder) -> Option<ClaimState> {
-    let mut cmd = redis::cmd("HGET");
-    cmd.arg(EventKeys::new(EVENT).ended).arg(order.user.0);
-    let kept: Vec<u8> = cmd.query_async(&mut server.ledger.connection()).await.unwrap();
-    Claim::parse_ended(&kept).filter(|kept| kept.order == order.order)?.state
+    let (_, ended) = server.stock.lookup(EVENT, order.user).await.unwrap();
+    ended.filter(|ended| ended.order == order.order)?.state
 }

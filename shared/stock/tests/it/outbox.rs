@@ -70,8 +70,10 @@ async fn pages_cover_the_stream(server: Server) {
 
 #[tokio::test]
 async fn an_entry_of_another_program_or_version_is_passed_over_and_stays() {
-    let server = Server::start().await;
+    let server = Server::redis().await;
     server.open(EVENT, 100, 3, 1000).await;
+    let client = redis::Client::open(server.redis.as_ref().unwrap().url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let order = server.buy(EVENT, 1, 1, None).await;
     let outbox = spike_stock::EventKeys::new(EVENT).outbox;
     let newer = format!("{order} 1 1  what a later version writes");
@@ -84,10 +86,10 @@ async fn an_entry_of_another_program_or_version_is_passed_over_and_stays() {
     for fields in foreign {
         let mut add = redis::cmd("XADD");
         add.arg(&outbox).arg(format!("{EPOCH}-*")).arg(fields);
-        add.exec_async(&mut server.ledger.connection()).await.unwrap();
+        add.exec_async(&mut connection).await.unwrap();
     }
     server.buy(EVENT, 2, 1, None).await;
-    let ledger = &server.ledger;
+    let ledger = &server.stock;
     let users = |entries: &[OutboxEntry]| entries.iter().map(|e| e.orders[0].user.0).collect::<Vec<_>>();
     assert_eq!(users(&ledger.read_new(EVENT, "a", 10).await.unwrap()), [1, 2]);
     assert_eq!(users(&ledger.read_pending(EVENT, "a", "0", 10).await.unwrap()), [1, 2]);
