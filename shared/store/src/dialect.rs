@@ -43,12 +43,42 @@ impl Dialect {
     pub fn push_text(self, text: &mut String, ascii: &str) {
         match self {
             Self::MySql => push_hex(text, ascii.as_bytes()),
+            // Hashes and currencies need no escaping; short text is parsed sooner.
+            Self::Sqlite if ascii.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                text.push('\'');
+                text.push_str(ascii);
+                text.push('\'');
+            }
             // A strict table takes no bytes for text.
             Self::Sqlite => {
                 text.push_str("CAST(");
                 push_hex(text, ascii.as_bytes());
                 text.push_str(" AS TEXT)");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_could_end_its_literal_is_written_as_bytes() {
+        let literal = |dialect: Dialect, ascii| {
+            let mut text = String::new();
+            dialect.push_text(&mut text, ascii);
+            text
+        };
+        assert_eq!(literal(Dialect::MySql, "EUR"), "x'455552'");
+        for (ascii, want) in [
+            ("EUR", "'EUR'"),
+            ("", "''"),
+            ("a'b", "CAST(x'612762' AS TEXT)"),
+            ("\0", "CAST(x'00' AS TEXT)"),
+            ("a b", "CAST(x'612062' AS TEXT)"),
+        ] {
+            assert_eq!(literal(Dialect::Sqlite, ascii), want);
         }
     }
 }

@@ -27,6 +27,10 @@ const MIGRATION_WAIT: Duration = Duration::from_secs(300);
 /// Pages the writer keeps in memory, in KiB: the ends of the indexes that a sale writes.
 const WRITER_CACHE_KIB: u32 = 32 * 1024;
 
+/// Pages of the write-ahead log before they are folded into the database, 32 MiB of them. A commit may touch
+/// several hundred pages of the indexes by user, and the same ones again and again: each is folded once.
+const LOG_PAGES: u32 = 8192;
+
 /// What is left of the write-ahead log after it has grown beyond, in bytes.
 const LOG_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 
@@ -50,6 +54,7 @@ pub(crate) fn backend(settings: &DatabaseSettings) -> Result<Backend> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", LOG_PAGES.to_string())
         .pragma("journal_size_limit", LOG_KEPT_BYTES.to_string());
     let reading = common.pragma("query_only", "ON");
     let pool = SqlitePoolOptions::new()
