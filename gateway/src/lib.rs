@@ -5,7 +5,7 @@
 //! memory where possible ([`local`]), else checked (token, buckets, body) and put into the core's next reserve call
 //! ([`hot::batch`]) on the core's own line to Redis ([`redis`]). Whatever is not hot crosses the [`bridge`] to the
 //! [`control`] API on the sidecar's runtime, where the [`follower`] keeps local memory true and the [`relay`] carries
-//! accepted orders to the broker. [`run`] wires it all.
+//! accepted orders to the broker. [`run()`] wires it all.
 //!
 //! Where an answer is only a guess: "sold out" from the local flag (bounded to a second, see [`local::sold_out`]) and the
 //! window by a clock that follows Redis TIME to a few ms. Hot and control meet only in the bridge.
