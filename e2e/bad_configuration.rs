@@ -59,8 +59,13 @@ fn several_mistakes_are_told_at_once_and_unknown_names_are_mistakes() {
 
 #[test]
 fn prod_refuses_public_secrets() {
-    let names = ["SPIKE_AUTH_SECRET", "SPIKE_AMQP_URL", "SPIKE_DATABASE_URL"];
-    check("gateway", &[("SPIKE_PROFILE", "prod")], &names);
+    let public = [
+        ("SPIKE_PROFILE", "prod"),
+        ("SPIKE_AMQP_URL", "amqp://guest:guest@127.0.0.1:1/%2f"),
+        ("SPIKE_DATABASE_URL", "mysql://spike:spike@127.0.0.1:1/spike"),
+    ];
+    check("gateway", &public, &["SPIKE_AUTH_SECRET", "SPIKE_AMQP_URL", "SPIKE_DATABASE_URL"]);
+    check("serve", &public[..1], &["SPIKE_AUTH_SECRET"]);
 }
 
 #[test]

@@ -124,6 +124,20 @@ impl System {
 }
 
 impl Running {
+    /// A sale under way.
+    pub fn new(
+        spec: SaleSpec,
+        progress: Arc<Progress>,
+        task: JoinHandle<Result<SaleResult, loadtest::SaleError>>,
+    ) -> Self {
+        Self { spec, progress, task }
+    }
+
+    /// Its end.
+    pub async fn into_result(self) -> SaleResult {
+        self.task.await.expect("no panic").expect("the sale ran")
+    }
+
     /// Waits until so many presses have been answered with an order.
     pub fn wait_accepted(&self, count: u64) {
         until("the sale is under way", || (self.progress.snapshot().counts.accepted >= count).then_some(()));

@@ -20,7 +20,6 @@ fn the_demo_names_both_ways_to_its_servers() {
             assert!(stderr.contains(part), "{words:?} does not say {part}: {stderr}");
         }
     };
-    check(&["demo"], &[], &["make up", "spike demo --servers"]);
     let all = ["make up", "SPIKE_REDIS_URL", "SPIKE_AMQP_URL", "SPIKE_DATABASE_URL", ".spike/stack"];
     check(&["demo", "--servers"], &[], &all);
     check(&["demo", "--servers"], &[("SPIKE_STACK", "elsewhere")], &["make up", "elsewhere"]);
