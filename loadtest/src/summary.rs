@@ -97,8 +97,9 @@ impl Summary {
             ),
         );
         row("requests", self.requests.to_string());
+        let accepted_per_s = self.accepted as f64 / sale.elapsed.as_secs_f64().max(f64::EPSILON);
+        row("accepted", format!("{} ({accepted_per_s:.0}/s over the whole run)", self.accepted));
         for (name, count) in [
-            ("accepted", self.accepted),
             ("sold out", self.sold_out),
             ("duplicates", self.duplicates),
             ("rejected", self.rejected),
