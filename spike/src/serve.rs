@@ -81,6 +81,8 @@ async fn both(
     let told = async { drop(told.await) };
     let mut worker = tokio::spawn(spike_worker::run(config.clone(), backends.clone(), told));
     let mut early = None;
+    let ledger = backends.stock.clone();
+    let mut broken = false;
     let queue = match &backends.broker {
         Broker::InProcess(queue) => Some(queue.clone()),
         Broker::Amqp { .. } => None,
@@ -91,6 +93,7 @@ async fn both(
             tokio::select! {
                 () = shutdown => {}
                 () = worker_ends => tracing::error!("the worker has ended by itself; leaving"),
+                () = ledger.failed() => broken = true,
             }
         };
         spike_gateway::run(config, backends, shutdown).await
@@ -106,6 +109,7 @@ async fn both(
         None => worker.await,
     };
     gateway.context("the gateway")?;
+    anyhow::ensure!(!broken, "the ledger's disk has failed; start again once it is mended");
     worker.context("the worker panicked")?.context("the worker")
 }
 

@@ -46,10 +46,13 @@ impl Core {
     /// A core that has not started.
     pub fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
         Rc::new(Self {
-            line: shared
-                .embedded
-                .clone()
-                .map_or_else(|| Line::Redis { link: Link::new(), failures: Cell::new(0) }, Line::Embedded),
+            line: match shared.embedded.clone() {
+                Some(ledger) => {
+                    let timeout = Duration::from_millis(shared.config.hot.redis_timeout_ms);
+                    Line::Embedded { ledger, timeout }
+                }
+                None => Line::Redis { link: Link::new(), failures: Cell::new(0) },
+            },
             shared,
             number,
             connections: Connections::default(),

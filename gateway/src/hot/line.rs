@@ -1,8 +1,9 @@
 //! A core's line to the ledger: its own pipelined connection to Redis, or the embedded ledger's thread.
 
 use std::cell::Cell;
+use std::time::Duration;
 
-use spike_domain::UserId;
+use spike_domain::{EventState, UserId};
 use spike_stock::reserve::{Buyer, Decided, decode, encode};
 use spike_stock::{Claim, EmbeddedLedger, StockError};
 
@@ -21,7 +22,12 @@ pub enum Line {
         failures: Cell<u64>,
     },
     /// This process.
-    Embedded(EmbeddedLedger),
+    Embedded {
+        /// The ledger.
+        ledger: EmbeddedLedger,
+        /// Longest wait for its answer, which waits for the disk.
+        timeout: Duration,
+    },
 }
 
 /// A user's claim, and its last order that ended without one.
@@ -49,8 +55,12 @@ impl Line {
                 tell(failures, &reply);
                 read_decided(reply, buyers.len())
             }
-            Self::Embedded(ledger) => {
-                ledger.reserve(event.def.id, epoch, now_ms, buyers).await.map_err(|error| match error {
+            Self::Embedded { ledger, timeout } => {
+                let asked = ledger.reserve(event.def.id, epoch, now_ms, buyers);
+                let Ok(answer) = monoio::time::timeout(*timeout, asked).await else {
+                    return Err(Undecided::Unknown);
+                };
+                answer.map_err(|error| match error {
                     StockError::Refused(refused) => Undecided::Refused(refused),
                     StockError::Fenced => Undecided::Fenced,
                     StockError::Lost => Undecided::Unknown,
@@ -64,9 +74,16 @@ impl Line {
     pub async fn lookup(&self, event: &EventLocal, user: UserId) -> Result<Found, LinkError> {
         let link = match self {
             Self::Redis { link, .. } => link,
-            Self::Embedded(ledger) => {
-                let found = ledger.lookup(event.def.id, user).await.map_err(|_| LinkError::Unknown);
-                return found.map(|(claim, ended)| Found { claim, ended });
+            Self::Embedded { ledger, timeout } => {
+                let asked = monoio::time::timeout(*timeout, ledger.lookup(event.def.id, user));
+                return match asked.await {
+                    Ok(Ok((claim, ended))) => Ok(Found { claim, ended }),
+                    // Nobody can have bought before the warm-up; behind the fence nobody knows.
+                    Ok(Err(StockError::Fenced)) if event.state == EventState::Scheduled => {
+                        Ok(Found { claim: None, ended: None })
+                    }
+                    _ => Err(LinkError::Unknown),
+                };
             }
         };
         let mut digits = itoa::Buffer::new();

@@ -221,7 +221,7 @@ impl Stock {
     /// The epoch the ledger holds, 0 without one, also when nothing else of it can be read.
     pub async fn held_epoch(&self, event: EventId) -> Result<u64> {
         on!(self, ledger => ledger.held_epoch(event).await,
-            embedded => Ok(embedded.meta(event).await?.map_or(0, |meta| meta.epoch)))
+            embedded => embedded.held_epoch(event).await)
     }
 
     /// What followers need of each event, in one round trip; one that cannot be read has an error of its own.
@@ -309,6 +309,14 @@ impl Stock {
             }
             Kind::Redis { client, .. } => follow_redis(client, on_hint).await,
             Kind::OneConnection(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the ledger can take nothing until this process is restarted; never for Redis, which comes back.
+    pub async fn failed(&self) {
+        match &self.0 {
+            Kind::Embedded(ledger) => ledger.failed().await,
+            Kind::Redis { .. } | Kind::OneConnection(_) => std::future::pending().await,
         }
     }
 

@@ -123,9 +123,9 @@ impl Book {
                 self.ended.insert(user, (order, state));
             }
         }
-        let gone: Vec<&Settled> =
-            entries.iter().filter(|entry| self.outbox.remove(&entry.id).is_some()).collect();
-        let units: u64 = gone.iter().map(|entry| entry.units).sum();
+        let gone: Vec<OutboxEntry> =
+            entries.iter().filter_map(|entry| self.outbox.remove(&entry.id)).collect();
+        let units: u64 = gone.iter().map(OutboxEntry::units).sum();
         let ids: Vec<EntryId> = gone.iter().map(|entry| entry.id).collect();
         ids.iter().for_each(|id| self.group.forget(*id));
         if let Some(figures) = self.header.as_mut().and_then(|header| header.figures.as_mut()) {
@@ -296,6 +296,13 @@ impl Book {
                 held.state = ended.state;
             }
         }
+    }
+
+    /// The highest epoch the book knows of, its outbox included; 0 without any.
+    pub fn held_epoch(&self) -> u64 {
+        let of_header = self.header.as_ref().map_or(0, |header| header.epoch);
+        let of_outbox = self.outbox.last_key_value().map_or(0, |(id, _)| id.epoch);
+        of_header.max(of_outbox)
     }
 
     /// The figures; `None` without a ledger.

@@ -127,23 +127,48 @@ impl Journal {
     /// Writes the journal anew with `kept` only.
     ///
     /// # Errors
-    /// The disk refuses; the old journal stays in use.
-    pub fn compact<'a>(&mut self, kept: impl Iterator<Item = (EventId, &'a OutboxEntry)>) -> io::Result<()> {
+    /// See [`NotCompacted`].
+    pub fn compact<'a>(
+        &mut self,
+        kept: impl Iterator<Item = (EventId, &'a OutboxEntry)>,
+    ) -> Result<(), NotCompacted> {
         assert!(!self.pending(), "everything pushed is written before the file changes");
         let mut bytes = MAGIC.to_vec();
         for (event, entry) in kept {
             record::encode(&Record::Accepted(event, entry), &mut bytes);
         }
         let beside = self.folder.join("journal.new");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside)?;
-        file.try_lock().map_err(io::Error::other)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, self.folder.join(FILE))?;
-        sync_folder(&self.folder)?;
+        let prepared = self.prepare(&beside, &bytes);
+        if prepared.is_err() {
+            // The next attempt waits until the journal has grown; half a file must not hold a full disk's last space.
+            self.base = self.written;
+            let _ = std::fs::remove_file(&beside);
+        }
+        let (file, folder) = prepared.map_err(NotCompacted::Kept)?;
+        // From here on the new file is the journal, whatever the folder's sync says.
         (self.file, self.written, self.base) = (file, bytes.len() as u64, bytes.len() as u64);
-        Ok(())
+        folder.sync_all().map_err(NotCompacted::Broken)
     }
+
+    /// The new file, on disk and renamed over the old one, and its folder, opened while nothing was changed yet.
+    fn prepare(&self, beside: &Path, bytes: &[u8]) -> io::Result<(File, File)> {
+        let folder = File::open(&self.folder)?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(beside)?;
+        file.try_lock().map_err(io::Error::other)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(beside, self.folder.join(FILE))?;
+        Ok((file, folder))
+    }
+}
+
+/// Why a journal was not written anew.
+#[derive(Debug)]
+pub enum NotCompacted {
+    /// The old journal stays in use.
+    Kept(io::Error),
+    /// The new journal is in use, and nobody knows whether its name is on disk.
+    Broken(io::Error),
 }
 
 /// What a journal keeps, and how many of its bytes are whole records.
@@ -168,4 +193,71 @@ fn replay(bytes: &[u8]) -> (Kept, usize) {
 /// A new or renamed file is durable only when its folder is.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use spike_domain::{OrderId, QueuedOrder, UserId};
+
+    use super::*;
+
+    const EVENT: EventId = EventId(7);
+
+    fn entry(sequence: u64) -> OutboxEntry {
+        let order = OrderId::new(sequence);
+        let order = QueuedOrder { order, user: UserId(1), quantity: 2, key: None, accepted_at_ms: 3 };
+        OutboxEntry { id: EntryId { epoch: 9, sequence }, orders: vec![order] }
+    }
+
+    fn accept(journal: &mut Journal, entry: &OutboxEntry) {
+        journal.push(&Record::Accepted(EVENT, entry));
+        journal.append().unwrap();
+        journal.sync().unwrap();
+    }
+
+    #[test]
+    fn a_journal_written_anew_keeps_what_it_is_given_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries: Vec<OutboxEntry> = (0..5).map(entry).collect();
+        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        entries[..4].iter().for_each(|entry| accept(&mut journal, entry));
+        journal.compact(entries[2..4].iter().map(|entry| (EVENT, entry))).unwrap();
+        accept(&mut journal, &entries[4]);
+        drop(journal);
+        let (_, kept) = Journal::open(folder.path()).unwrap();
+        assert_eq!(kept[&EVENT].values().collect::<Vec<_>>(), entries[2..].iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_anew_stays_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries: Vec<OutboxEntry> = (0..3).map(entry).collect();
+        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        accept(&mut journal, &entries[0]);
+        std::fs::create_dir(folder.path().join("journal.new")).unwrap();
+        let refused = journal.compact(std::iter::empty());
+        assert!(matches!(refused, Err(NotCompacted::Kept(_))), "{refused:?}");
+        accept(&mut journal, &entries[1]);
+        drop(journal);
+        std::fs::remove_dir(folder.path().join("journal.new")).unwrap();
+        let (_, kept) = Journal::open(folder.path()).unwrap();
+        assert_eq!(kept[&EVENT].len(), 2);
+    }
+
+    #[test]
+    fn after_a_failed_append_the_journal_is_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        accept(&mut journal, &entry(0));
+        // Half a record, as a full disk leaves it.
+        journal.file.write_all(&[1, 2, 3]).unwrap();
+        journal.push(&Record::Accepted(EVENT, &entry(1)));
+        let kept = journal.rewind().unwrap();
+        assert_eq!(kept[&EVENT].len(), 1);
+        accept(&mut journal, &entry(2));
+        drop(journal);
+        let (_, kept) = Journal::open(folder.path()).unwrap();
+        let sequences: Vec<u64> = kept[&EVENT].keys().map(|id| id.sequence).collect();
+        assert_eq!(sequences, [0, 2]);
+    }
 }

@@ -12,11 +12,12 @@ mod record;
 mod shelf;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crossbeam::channel::{Sender, bounded};
 use spike_domain::{EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, UserId};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::outbox::Page;
 use crate::reserve::{Buyer, Decided};
@@ -35,6 +36,7 @@ const HINTS: usize = 64;
 pub struct EmbeddedLedger {
     jobs: Sender<Job>,
     hints: broadcast::Sender<EventId>,
+    closed: watch::Receiver<bool>,
 }
 
 type Result<T> = std::result::Result<T, StockError>;
@@ -48,8 +50,23 @@ impl EmbeddedLedger {
         let (hints, _) = broadcast::channel(HINTS);
         let shelf = Shelf::open(folder, hints.clone())?;
         let (jobs, work) = bounded(WAITING_MAX);
-        std::thread::Builder::new().name("ledger".into()).spawn(move || shelf.run(&work))?;
-        Ok(Self { jobs, hints })
+        let (closed, closing) = watch::channel(false);
+        std::thread::Builder::new().name("ledger".into()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| shelf.run(&work))).is_err() {
+                tracing::error!("the ledger's thread panicked; the ledger is closed until a restart");
+            }
+            closed.send_replace(true);
+            // Whoever still waits, or comes between the flag and its reading, is answered: a dropped job says so.
+            work.iter().for_each(drop);
+        })?;
+        Ok(Self { jobs, hints, closed: closing })
+    }
+
+    /// Waits until the ledger can take nothing any more: its disk has failed. Only a restart of the process helps.
+    pub async fn failed(&self) {
+        let mut closed = self.closed.clone();
+        // An error means that the thread is gone, which says the same.
+        let _ = closed.wait_for(|closed| *closed).await;
     }
 
     /// Decides a batch of buyers; what is accepted is on disk when this returns.
@@ -193,6 +210,11 @@ impl EmbeddedLedger {
         self.ask(move |shelf| shelf.find(event).and_then(book::Book::meta)).await
     }
 
+    /// The highest epoch the ledger knows of, its outbox included (V12); 0 without any.
+    pub async fn held_epoch(&self, event: EventId) -> Result<u64> {
+        self.ask(move |shelf| shelf.find(event).map_or(0, book::Book::held_epoch)).await
+    }
+
     /// What followers need of each event.
     pub async fn views(&self, events: &[EventId]) -> Result<Vec<Result<Option<View>>>> {
         let events = events.to_vec();
@@ -208,13 +230,13 @@ impl EmbeddedLedger {
         self.ask(|shelf| shelf.events()).await
     }
 
-    /// The user's claim, and its last order that ended without one.
+    /// The user's claim, and its last order that ended without one. Behind the fence nobody knows.
     pub async fn lookup(&self, event: EventId, user: UserId) -> Result<(Option<Claim>, Option<Claim>)> {
-        self.ask(move |shelf| {
-            let book = shelf.find(event);
-            (book.and_then(|book| book.claim(user)), book.and_then(|book| book.ended(user)))
-        })
-        .await
+        let found = self.ask(move |shelf| {
+            let book = shelf.find(event)?;
+            book.fence_open().then(|| (book.claim(user), book.ended(user)))
+        });
+        found.await?.ok_or(StockError::Fenced)
     }
 
     /// Every order that a claim or a key knows, once.
@@ -318,6 +340,10 @@ impl EmbeddedLedger {
     async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Shelf) -> T + Send + 'static) -> Result<T> {
         let (reply, receiver) = oneshot::channel();
         let job: Job = Box::new(move |shelf| {
+            if reply.is_closed() {
+                // The caller has given up and been told so: what it asked is not done behind its back.
+                return Box::new(|_kept| ());
+            }
             let value = work(shelf);
             let answer: Answer = Box::new(move |kept| {
                 if kept {
@@ -327,6 +353,9 @@ impl EmbeddedLedger {
             });
             answer
         });
+        if *self.closed.borrow() {
+            return Err(StockError::Closed);
+        }
         self.jobs.try_send(job).map_err(|_| StockError::Closed)?;
         receiver.await.map_err(|_| StockError::Lost)
     }

@@ -9,7 +9,7 @@ use spike_domain::{EntryId, EventId, OutboxEntry};
 use tokio::sync::broadcast;
 
 use super::book::Book;
-use super::journal::{Journal, Kept};
+use super::journal::{Journal, Kept, NotCompacted};
 use super::record::Record;
 
 /// Most jobs of one group commit.
@@ -94,10 +94,9 @@ impl Shelf {
             answers.into_iter().for_each(|answer| answer(matches!(committed, Committed::Yes)));
             // Nobody follows: that is no error.
             self.hinted.drain(..).for_each(|event| drop(self.hints.send(event)));
-            if matches!(committed, Committed::Broken) {
+            if matches!(committed, Committed::Broken) || !self.compact() {
                 return;
             }
-            self.compact();
         }
     }
 
@@ -131,16 +130,25 @@ impl Shelf {
         }
     }
 
-    fn compact(&mut self) {
+    /// False when the disk has failed for good.
+    fn compact(&mut self) -> bool {
         if !self.journal.worth_compacting() {
-            return;
+            return true;
         }
         let kept = self
             .books
             .iter()
             .flat_map(|(&event, book)| book.outbox().values().map(move |entry| (event, entry)));
-        if let Err(error) = self.journal.compact(kept) {
-            tracing::warn!(%error, "the journal cannot be written anew and goes on growing");
+        match self.journal.compact(kept) {
+            Ok(()) => true,
+            Err(NotCompacted::Kept(error)) => {
+                tracing::warn!(%error, "the journal cannot be written anew and goes on growing");
+                true
+            }
+            Err(NotCompacted::Broken(error)) => {
+                tracing::error!(%error, "the journal's folder has failed; the ledger is closed until a restart");
+                false
+            }
         }
     }
 }

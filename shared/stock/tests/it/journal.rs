@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
-use spike_domain::{ClaimState, EventId, OutboxEntry};
+use spike_domain::{ClaimState, EventId, OutboxEntry, UserId};
 use spike_stock::{Stock, StockError};
 
 use crate::server::{EPOCH, Server, open};
@@ -47,6 +47,13 @@ async fn what_was_accepted_and_not_settled_survives_behind_the_fence() {
     reopen(&mut server).await;
     assert_eq!(entries(&server.stock).await, all[5..], "settled ones are gone, all others are whole");
     assert!(server.stock.meta(EVENT).await.unwrap().is_none(), "no figures before a rebuild");
+    assert_eq!(
+        server.stock.held_epoch(EVENT).await.unwrap(),
+        EPOCH,
+        "the next epoch is above the outbox's (V12)"
+    );
+    let unknown = server.stock.lookup(EVENT, UserId(20)).await;
+    assert!(matches!(unknown, Err(StockError::Fenced)), "an acknowledged order is not denied: {unknown:?}");
     let closed = server.reserve(EVENT, &[(99, 1, None)]).await;
     assert!(matches!(closed, Err(StockError::Fenced)), "{closed:?}");
     let relayed = server.stock.read_new(EVENT, "relay", 100).await.unwrap();

@@ -63,6 +63,7 @@ async fn a_rebuild_goes_through_its_steps_once_and_in_order(server: Server) {
     let meta = ledger.meta(EVENT).await.unwrap().unwrap();
     assert_eq!((meta.state, meta.stock, meta.inflight), (LedgerState::Paused, Some(4), Some(2)));
     assert_eq!(meta.doc.as_ref(), Some(&def));
+    ledger.load_fenced(EVENT).await.unwrap();
     assert_eq!(server.claim(EVENT, 1).await.unwrap().order, a);
     assert_eq!(ledger.events().await.unwrap(), [EVENT]);
 }
