@@ -91,7 +91,11 @@ impl System {
         };
         let key = |part: &str| format!("spike:{{{event}}}:{part}");
         until("the outbox is empty and every marker released", || {
-            let figures = self.runtime.block_on(self.store.audit_event(event)).expect("the database answers");
+            // A connection from before a database was killed fails once and is replaced.
+            let figures = match self.runtime.block_on(self.store.audit_event(event)) {
+                Err(error) if error.transient() => return None,
+                figures => figures.expect("the database answers"),
+            };
             let in_flight = number(&["GET", &key("inflight")])?;
             let waiting = number(&["XLEN", &key("outbox")])?;
             let stock = number(&["GET", &key("stock")])?;
