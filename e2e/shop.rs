@@ -57,6 +57,8 @@ impl Shop {
             ("SPIKE_LIMITS_ADDRESS_PER_S", "0".into()),
             ("SPIKE_HOT_PIN", "false".into()),
             ("SPIKE_HOT_REDIS_TIMEOUT_MS", "10000".into()),
+            // A disk that many tests share may keep a file's first connection waiting.
+            ("SPIKE_DATABASE_ACQUIRE_TIMEOUT_MS", "60000".into()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
