@@ -91,14 +91,15 @@ impl System {
         };
         let key = |part: &str| format!("spike:{{{event}}}:{part}");
         until("the outbox is empty and every marker released", || {
+            // Redis first: once its outbox is empty, every order has its row.
+            let in_flight = number(&["GET", &key("inflight")])?;
+            let waiting = number(&["XLEN", &key("outbox")])?;
+            let stock = number(&["GET", &key("stock")])?;
             // A connection from before a database was killed fails once and is replaced.
             let figures = match self.runtime.block_on(self.store.audit_event(event)) {
                 Err(error) if error.transient() => return None,
                 figures => figures.expect("the database answers"),
             };
-            let in_flight = number(&["GET", &key("inflight")])?;
-            let waiting = number(&["XLEN", &key("outbox")])?;
-            let stock = number(&["GET", &key("stock")])?;
             let open = figures.figures.open_markers.units;
             (in_flight == 0 && waiting == 0 && open == 0).then(|| {
                 assert!(figures.holds(), "{figures:?}");
