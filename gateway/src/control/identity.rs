@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use spike_domain::{AccessClaims, Reason, Role, UserId};
@@ -14,7 +14,7 @@ use super::Control;
 use super::refusal::{Refusal, Result};
 use crate::tokens::bearer;
 
-/// A request with a valid access token.
+/// A request with a valid access token; the guard of its route has made sure.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Who.
@@ -23,8 +23,7 @@ pub struct Identity {
     pub claims: AccessClaims,
 }
 
-/// A request of an administrator. What an administrator can do is rare and mighty, so the database is asked whether the
-/// token still says the truth.
+/// A request of an administrator; the guard has asked the database too.
 #[derive(Debug, Clone)]
 pub struct Admin(pub Identity);
 
@@ -36,34 +35,38 @@ pub struct Named<T>(pub T);
 #[derive(Debug, Clone, Copy)]
 pub struct NamedPair<A, B>(pub A, pub B);
 
-impl FromRequestParts<Arc<Control>> for Identity {
+impl<S: Sync> FromRequestParts<S> for Identity {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self> {
-        let token = bearer(&parts.headers).ok_or_else(unauthorized)?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        parts.extensions.get().cloned().ok_or_else(|| Refusal::internal(UNGUARDED))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let identity = Identity::from_request_parts(parts, state).await?;
+        match identity.claims.role {
+            Role::Admin => Ok(Self(identity)),
+            Role::User => Err(Refusal::internal(UNGUARDED)),
+        }
+    }
+}
+
+/// A handler that wants more than its row of the table demands.
+const UNGUARDED: &str = "this route's row in the table lets anybody in, its handler does not";
+
+impl Identity {
+    /// Who sends a request with these headers. Errors: 401 without one valid access token.
+    pub(super) fn of(headers: &HeaderMap, control: &Control) -> Result<Self> {
+        let token = bearer(headers).ok_or_else(unauthorized)?;
         let claims = control.tokens.verify(token, control.now_s()).ok_or_else(unauthorized)?;
         let user = UserId::parse(&claims.sub).ok_or_else(unauthorized)?;
         Ok(Self { user, claims })
     }
-}
 
-impl FromRequestParts<Arc<Control>> for Admin {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, control: &Arc<Control>) -> Result<Self> {
-        let identity = Identity::from_request_parts(parts, control).await?;
-        if identity.claims.role != Role::Admin {
-            return Err(Refusal::new(Reason::Forbidden));
-        }
-        let account = identity.account(control).await?;
-        if account.role != Role::Admin {
-            return Err(Refusal::new(Reason::Forbidden));
-        }
-        Ok(Self(identity))
-    }
-}
-
-impl Identity {
     /// The account as it is now. Errors: 401 when it is gone or disabled, or the token is older than its last change.
     pub async fn account(&self, control: &Control) -> Result<UserRow> {
         let account = control.store.user_by_id(self.user).await?;

@@ -1,7 +1,8 @@
 //! The control API: everything of `/api/v1` that is not on the path of a buy. axum, on the sidecar's runtime.
 //!
 //! A request passes, in order: [`render`] (request id, span, `Accept`; the only place where bytes are made), CORS, the
-//! panic catcher, its deadline, then extractors ([`Identity`], [`Admin`], [`Fields`], ids and queries) and one handler.
+//! panic catcher, its deadline, the guard of its row in [`ROUTES`], then extractors ([`Identity`], [`Admin`], [`Fields`], ids
+//! and queries) and one handler.
 //! Handlers say what they found or refused; they never build a body. What the hot cores answer themselves
 //! (`POST …/orders`, `…/orders/mine`) is known here only by its methods.
 
@@ -9,9 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
 use spike_config::Config;
-use spike_domain::Reason;
 use spike_stock::Stock;
 use spike_store::Store;
 
@@ -33,6 +32,7 @@ mod products;
 mod query;
 mod refusal;
 mod render;
+mod routes;
 mod strict_json;
 
 pub use accept::{Form, form};
@@ -45,6 +45,7 @@ pub use passwords::{Passwords, hash_now};
 pub use query::{CursorQuery, PageQuery};
 pub use refusal::{Refusal, Result};
 pub use render::{Answer, X_REQUEST_ID};
+pub use routes::{Access, ROUTES, Route, Side};
 
 /// What the handlers work with.
 pub struct Control {
@@ -108,39 +109,10 @@ pub fn router(control: Arc<Control>) -> Router {
     let limit = Duration::from_millis(control.config.http.request_timeout_ms);
     let config = control.config.clone();
     let on_panic = control.on_panic.clone();
-    let plain = layers::within(plain_routes().with_state(control.clone()), limit);
+    let (waiting, others) = routes::routers(&control);
     // These wait for a worker, and say so themselves when none comes.
     let longer = limit + control.worker_wait;
-    let operations = layers::within(operations().with_state(control), longer);
-    layers::around(plain.merge(operations), &config.http.cors_origins, on_panic)
-}
-
-fn plain_routes() -> Router<Arc<Control>> {
-    Router::new()
-        .route("/api/v1/auth/register", post(auth::register))
-        .route("/api/v1/auth/login", post(auth::login))
-        .route("/api/v1/users/me", get(me::me))
-        .route("/api/v1/products", get(products::list).post(products::create))
-        .route("/api/v1/products/{product}", get(products::one))
-        .route("/api/v1/products/{product}/inventory", get(products::inventory))
-        .route("/api/v1/spike/events", get(events::list))
-        .route("/api/v1/spike/events/{event}", get(events::one))
-        .route("/api/v1/spike/events/{event}/stats", get(events::stats))
-        .route("/api/v1/spike/events/{event}/orders", post(hot_only))
-        .route("/api/v1/spike/events/{event}/orders/{order}", get(orders::one))
-        .route("/api/v1/spike/orders", get(orders::list))
-        .route("/api/v1/admin/spike/events", post(events::create))
-}
-
-fn operations() -> Router<Arc<Control>> {
-    Router::new()
-        .route("/api/v1/admin/spike/events/{event}/warmup", post(operations::warmup))
-        .route("/api/v1/admin/spike/events/{event}/pause", post(operations::pause))
-        .route("/api/v1/admin/spike/events/{event}/resume", post(operations::resume))
-        .route("/api/v1/admin/spike/events/{event}/close", post(operations::close))
-}
-
-/// A hot route's request that the hot cores did not take for one of theirs; its other methods are answered 405 here.
-async fn hot_only() -> Refusal {
-    Refusal::new(Reason::NotFound)
+    let waiting = layers::within(waiting.with_state(control.clone()), longer);
+    let others = layers::within(others.with_state(control), limit);
+    layers::around(others.merge(waiting), &config.http.cors_origins, on_panic)
 }
