@@ -9,6 +9,7 @@
 
 mod adopt;
 mod audit;
+mod audit_log;
 mod backend;
 mod connection;
 mod dialect;
@@ -34,6 +35,7 @@ mod users;
 
 pub use adopt::Adopted;
 pub use audit::{EventAudit, EventFigures, Tally};
+pub use audit_log::{AuditFilter, AuditRow, AuditTarget, NewAudit};
 pub use connection::DatabaseSettings;
 pub use error::{Cause, Conflict, Result, StoreError};
 pub use events::{EventRow, NewEvent, WatchedEvent};

@@ -18,7 +18,7 @@ pub(crate) struct Query<'q> {
 /// What both databases take for a question mark.
 pub(crate) enum Value<'q> {
     Number(Option<i64>),
-    Text(&'q str),
+    Text(Option<&'q str>),
     Bytes(Option<&'q [u8]>),
 }
 
@@ -86,7 +86,7 @@ impl<'q> Query<'q> {
     fn prepared<DB: Database + HasStatementCache>(self) -> Prepared<'q, DB, DB::Arguments>
     where
         Option<i64>: Encode<'q, DB> + Type<DB>,
-        &'q str: Encode<'q, DB> + Type<DB>,
+        Option<&'q str>: Encode<'q, DB> + Type<DB>,
         Option<&'q [u8]>: Encode<'q, DB> + Type<DB>,
     {
         let query = sqlx::query::<DB>(self.text).persistent(self.persistent);
@@ -124,12 +124,18 @@ impl From<i8> for Value<'_> {
 
 impl<'q> From<&'q str> for Value<'q> {
     fn from(text: &'q str) -> Self {
-        Self::Text(text)
+        Self::Text(Some(text))
     }
 }
 
 impl<'q> From<&'q String> for Value<'q> {
     fn from(text: &'q String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl<'q> From<Option<&'q str>> for Value<'q> {
+    fn from(text: Option<&'q str>) -> Self {
         Self::Text(text)
     }
 }

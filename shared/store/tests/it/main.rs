@@ -1,8 +1,9 @@
 //! The store against real databases. What every implementation must do is a function over a [`Store`] in
-//! `inserts`, `late`, `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its
+//! `audit_log`, `inserts`, `late`, `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its
 //! own, once on MariaDB and once on SQLite. What only a server has (sessions, lock conflicts, killed
 //! connections) is in `server`; what only a file has (kill -9, a second process, plans) is in `embedded`.
 
+mod audit_log;
 mod catalogue;
 mod crowd;
 mod database;
@@ -44,6 +45,8 @@ macro_rules! contract {
 
 mod contract {
     contract! {
+        audit_log: what_was_done_is_read_back_newest_first what_was_done_is_found_by_who_what_and_on_what
+            hostile_text_is_kept_as_it_came_or_refused;
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
             an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged
             what_a_column_cannot_hold_is_refused the_clock_is_right;

@@ -19,7 +19,7 @@ use crate::database::{store, url_in};
 use crate::sale::{Sale, order};
 
 /// Tables that grow with what is sold, and the aliases by which statements call them.
-const LARGE: [&str; 6] = ["spike_orders", "o", "restock_outbox", "m", "users", "inventory"];
+const LARGE: [&str; 7] = ["spike_orders", "o", "restock_outbox", "m", "users", "inventory", "audit_log"];
 
 /// Collects the text of every statement.
 #[derive(Clone, Default)]
@@ -77,6 +77,7 @@ async fn play(store: &Store) {
     store.all_order_ids(sale.event).await.unwrap();
     store.all_orders(sale.event).await.unwrap();
     sale.figures().await;
+    crate::audit_log::every_filter(store).await;
 }
 
 #[tokio::test]
