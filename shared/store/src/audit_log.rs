@@ -63,7 +63,7 @@ pub struct AuditFilter {
 
 impl AuditTarget {
     /// A kind and an id.
-    pub fn new(kind: impl Into<String>, id: impl ToString) -> Self {
+    pub fn new(kind: impl Into<String>, id: &(impl ToString + ?Sized)) -> Self {
         Self { kind: kind.into(), id: id.to_string() }
     }
 }
