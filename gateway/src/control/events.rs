@@ -17,7 +17,7 @@ const PAY_TIMEOUT_S: u32 = 900;
 /// Body: `product_id`, `name`, `price`, `total`, `starts_at`, `ends_at`, `per_user_limit` (optional, 1), `pay_timeout_s`
 /// (optional, 900). Takes `total` units out of the product's inventory. 201.
 pub(super) async fn create(
-    _: Admin,
+    Admin(admin): Admin,
     State(control): State<Arc<Control>>,
     mut body: Fields,
 ) -> Result<Answer> {
@@ -37,7 +37,7 @@ pub(super) async fn create(
         body.wrong::<()>("ends_at", "must be after starts_at");
     }
     body.finish()?;
-    let created = control.store.create_event(event).await;
+    let created = control.store.create_event(event, Some(admin.user)).await;
     let id = created.map_err(|error| match error {
         StoreError::NotFound => Refusal::field("product_id", "names no product"),
         other => other.into(),

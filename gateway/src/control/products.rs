@@ -17,7 +17,7 @@ const STOCK_MAX: u32 = 1_000_000_000;
 
 /// Body: `sku`, `name`, `price`, `description` (optional), `stock` (optional, 0). 201.
 pub(super) async fn create(
-    _: Admin,
+    Admin(admin): Admin,
     State(control): State<Arc<Control>>,
     mut body: Fields,
 ) -> Result<Answer> {
@@ -29,7 +29,7 @@ pub(super) async fn create(
         stock: body.optional_count("stock", 0..=STOCK_MAX).unwrap_or_default(),
     };
     body.finish()?;
-    let id = control.store.create_product(product).await?;
+    let id = control.store.create_product(product, Some(admin.user)).await?;
     let row = control.store.product(id).await?;
     let row = row.ok_or_else(|| Refusal::internal("a product just created is not there"))?;
     Ok(Answer::created(&format!("/api/v1/products/{id}"), product_view(&row)))

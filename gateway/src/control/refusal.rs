@@ -114,6 +114,7 @@ fn reason_of(failure: &Failure) -> Reason {
                 Conflict::Email => Reason::EmailTaken,
                 Conflict::Sku => Reason::SkuTaken,
                 Conflict::Inventory => Reason::InsufficientInventory,
+                Conflict::Version => Reason::PreconditionFailed,
                 Conflict::EventState | Conflict::Other => Reason::Conflict,
             },
             StoreError::Corrupt(_) | StoreError::Other(_) => Reason::Internal,

@@ -262,7 +262,7 @@ async fn store_with_event(url: String) -> Store {
         price,
         stock: 1000,
     };
-    let product_id = store.create_product(product).await.unwrap();
+    let product_id = store.create_product(product, None).await.unwrap();
     let window = Window { starts_at_ms: now_ms(), ends_at_ms: now_ms() + 3_600_000 };
     loop {
         let event = NewEvent {
@@ -274,7 +274,7 @@ async fn store_with_event(url: String) -> Store {
             pay_timeout_s: 60,
             window,
         };
-        let event = store.create_event(event).await.unwrap();
+        let event = store.create_event(event, None).await.unwrap();
         if event == EVENT {
             assert_eq!(store.bump_epoch(event, EPOCH, 0).await.unwrap(), EPOCH);
             return store;

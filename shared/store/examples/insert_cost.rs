@@ -50,13 +50,16 @@ async fn sale(store: &Store) -> Result<(EventId, u64), StoreError> {
     let price = Money { minor: 500, currency: Currency::parse("EUR").expect("a currency") };
     let stock = u32::try_from(ROWS).expect("few");
     let product: ProductId = store
-        .create_product(NewProduct {
-            sku: OrderId::new(now_ms()).to_string(),
-            name: "Lamp".into(),
-            description: String::new(),
-            price,
-            stock,
-        })
+        .create_product(
+            NewProduct {
+                sku: OrderId::new(now_ms()).to_string(),
+                name: "Lamp".into(),
+                description: String::new(),
+                price,
+                stock,
+            },
+            None,
+        )
         .await?;
     let window = Window { starts_at_ms: now_ms(), ends_at_ms: now_ms() + 3_600_000 };
     let name = "Measured".into();
@@ -69,7 +72,7 @@ async fn sale(store: &Store) -> Result<(EventId, u64), StoreError> {
         pay_timeout_s: 900,
         window,
     };
-    let event = store.create_event(event).await?;
+    let event = store.create_event(event, None).await?;
     Ok((event, store.bump_epoch(event, 1, 0).await?))
 }
 

@@ -51,6 +51,8 @@ pub enum Conflict {
     Sku,
     /// The inventory does not hold that many available units.
     Inventory,
+    /// It is no longer in the version the caller has seen.
+    Version,
     /// The event's state does not go there from where it is.
     EventState,
     /// A uniqueness rule this crate does not expect to meet here.
@@ -63,6 +65,7 @@ impl std::fmt::Display for Conflict {
             Self::Email => "email",
             Self::Sku => "sku",
             Self::Inventory => "inventory",
+            Self::Version => "version",
             Self::EventState => "event state",
             Self::Other => "unique key",
         })

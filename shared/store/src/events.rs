@@ -1,12 +1,13 @@
 //! Table `spike_events`, as operators and gateways see it. The protocol's own transactions are in files of
 //! their own.
 
-use spike_domain::{EventDef, EventId, EventState, Money, ProductId, Window};
+use spike_domain::{EventDef, EventId, EventState, Money, ProductId, UserId, Window};
 
 use sqlx::AssertSqlSafe;
 
 use crate::backend::{Conn, Row};
-use crate::products::set_aside;
+use crate::inventory;
+use crate::movements::Cause;
 use crate::query::query;
 use crate::sql::{at, money_at, offset, signed, u32_at, u64_at};
 use crate::transaction::{read, transact, under_lock};
@@ -68,11 +69,14 @@ impl Store {
     pub const CLOSED_LATELY_MS: u64 = 24 * 3600 * 1000;
 
     /// Creates a scheduled event, moving `total` units of its product from available to reserved in the same
-    /// transaction. Errors: `NotFound` (no such product), `Conflict(Inventory)`.
-    pub async fn create_event(&self, event: NewEvent) -> Result<EventId> {
+    /// transaction; `actor` is who does it. Errors: `NotFound` (no such product), `Conflict(Inventory)`.
+    pub async fn create_event(&self, event: NewEvent, actor: Option<UserId>) -> Result<EventId> {
         transact!(self, |tx| {
-            set_aside(tx, event.product_id, event.total).await?;
-            insert(tx, &event).await
+            // The lock first: the movement names the event, which must not be of a product that is being deleted.
+            inventory::lock(tx, event.product_id).await?;
+            let id = insert(tx, &event).await?;
+            inventory::set_aside(tx, event.product_id, event.total, Cause::event(id, actor)).await?;
+            Ok(id)
         })
     }
 

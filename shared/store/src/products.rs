@@ -1,11 +1,13 @@
-//! Tables `products` and `inventory`.
+//! Table `products`.
 
-use spike_domain::{Money, ProductId};
+use spike_domain::{Money, ProductId, UserId};
 
 use sqlx::AssertSqlSafe;
 
 use crate::backend::{Conn, Row};
 use crate::error::duplicate;
+use crate::inventory;
+use crate::movements::Cause;
 use crate::query::query;
 use crate::sql::{at, money_at, offset, u32_at, u64_at};
 use crate::transaction::{read, transact};
@@ -47,24 +49,18 @@ pub struct ProductRow {
     pub updated_at_ms: u64,
 }
 
-/// Units of one product, wherever they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inventory {
-    /// Free to be ordered or given to an event.
-    pub available: u32,
-    /// Given to events or held by unpaid orders.
-    pub reserved: u32,
-    /// Gone.
-    pub sold: u32,
-}
-
 const COLUMNS: &str =
     "id, sku, name, description, price_minor, currency, version, created_at_ms, updated_at_ms";
 
 impl Store {
-    /// Creates product and inventory in one transaction. Errors: `Conflict(Sku)`.
-    pub async fn create_product(&self, product: NewProduct) -> Result<ProductId> {
-        transact!(self, |tx| { insert(tx, &product).await })
+    /// Creates product, inventory and the ledger's first line in one transaction; `actor` is who does it.
+    /// Errors: `Conflict(Sku)`.
+    pub async fn create_product(&self, product: NewProduct, actor: Option<UserId>) -> Result<ProductId> {
+        transact!(self, |tx| {
+            let id = insert(tx, &product).await?;
+            inventory::open(tx, id, product.stock, Cause { actor, ..Cause::default() }).await?;
+            Ok(id)
+        })
     }
 
     /// A product that is not deleted.
@@ -90,33 +86,6 @@ impl Store {
             Ok(Page { items: rows.iter().map(ProductRow::read).collect::<Result<_>>()?, total })
         })
     }
-
-    /// Where a product's units are.
-    pub async fn inventory(&self, product: ProductId) -> Result<Option<Inventory>> {
-        let text = "SELECT available, reserved, sold FROM inventory WHERE product_id = ?";
-        read!(self, |conn| {
-            let row = query(text).bind(product.0).fetch_optional(conn).await?;
-            row.as_ref().map(Inventory::read).transpose()
-        })
-    }
-}
-
-/// Moves units of a product from available to reserved. Errors: `NotFound`, `Conflict(Inventory)`.
-pub(crate) async fn set_aside(tx: &mut Conn, product: ProductId, units: u32) -> Result<()> {
-    let now = tx.dialect().now_ms();
-    let text = AssertSqlSafe(format!(
-        "UPDATE inventory SET available = available - ?, reserved = reserved + ?, updated_at_ms = {now} \
-         WHERE product_id = ? AND available >= ?"
-    ));
-    let update = query(text).bind(units).bind(units).bind(product.0).bind(units);
-    if update.execute(tx).await?.rows == 1 {
-        return Ok(());
-    }
-    let known = query("SELECT product_id FROM inventory WHERE product_id = ?").bind(product.0);
-    match known.fetch_optional(tx).await? {
-        Some(_) => Err(StoreError::conflict(Conflict::Inventory)),
-        None => Err(StoreError::NotFound),
-    }
 }
 
 impl ProductRow {
@@ -130,16 +99,6 @@ impl ProductRow {
             version: u32_at(row, "version")?,
             created_at_ms: u64_at(row, "created_at_ms")?,
             updated_at_ms: u64_at(row, "updated_at_ms")?,
-        })
-    }
-}
-
-impl Inventory {
-    fn read(row: &Row) -> Result<Self> {
-        Ok(Self {
-            available: u32_at(row, "available")?,
-            reserved: u32_at(row, "reserved")?,
-            sold: u32_at(row, "sold")?,
         })
     }
 }
@@ -160,9 +119,5 @@ async fn insert(tx: &mut Conn, product: &NewProduct) -> Result<ProductId> {
         true => StoreError::conflict(Conflict::Sku),
         false => error.into(),
     })?;
-    let text = AssertSqlSafe(format!(
-        "INSERT INTO inventory (product_id, available, updated_at_ms) VALUES (?, ?, {now})"
-    ));
-    query(text).bind(done.last_id).bind(product.stock).execute(tx).await?;
     Ok(ProductId(done.last_id))
 }

@@ -220,7 +220,7 @@ pub async fn scheduled_event(store: &Store, total: u32) -> EventId {
     let price = Money { minor: 500, currency: Currency::parse("EUR").unwrap() };
     let sku = OrderId::new(now_ms()).to_string();
     let product = NewProduct { sku, name: "Lamp".into(), description: String::new(), price, stock: total };
-    let product_id = store.create_product(product).await.unwrap();
+    let product_id = store.create_product(product, None).await.unwrap();
     let now = now_ms();
     let event = NewEvent {
         product_id,
@@ -231,5 +231,5 @@ pub async fn scheduled_event(store: &Store, total: u32) -> EventId {
         pay_timeout_s: 3600,
         window: Window { starts_at_ms: now - 1000, ends_at_ms: now + 3_600_000 },
     };
-    store.create_event(event).await.unwrap()
+    store.create_event(event, None).await.unwrap()
 }

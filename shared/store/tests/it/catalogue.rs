@@ -12,7 +12,7 @@ fn new_user(email: &str) -> NewUser {
     NewUser { email: email.into(), name: "Zoë ' \" \\ %".into(), password_hash, role: Role::User }
 }
 
-fn conflict(error: &StoreError) -> Option<Conflict> {
+pub fn conflict(error: &StoreError) -> Option<Conflict> {
     match error {
         StoreError::Conflict { what } => Some(*what),
         _ => None,
@@ -51,8 +51,8 @@ pub async fn bulk_users_get_distinct_ids(store: &Store) {
 
 pub async fn products_and_their_stock(store: &Store) {
     let new = new_product("LAMP-1", 7);
-    let id = store.create_product(new.clone()).await.unwrap();
-    let again = store.create_product(new.clone()).await.unwrap_err();
+    let id = store.create_product(new.clone(), None).await.unwrap();
+    let again = store.create_product(new.clone(), None).await.unwrap_err();
     assert_eq!(conflict(&again), Some(Conflict::Sku));
     let row = store.product(id).await.unwrap().unwrap();
     assert_eq!(
@@ -60,27 +60,27 @@ pub async fn products_and_their_stock(store: &Store) {
         (new.sku, new.name, new.description, new.price)
     );
     let stock = store.inventory(id).await.unwrap().unwrap();
-    assert_eq!(stock, Inventory { available: 7, reserved: 0, sold: 0 });
+    assert_eq!(stock, Inventory { available: 7, reserved: 0, sold: 0, version: 1 });
     assert!(store.product(ProductId(i64::MAX)).await.unwrap().is_none());
     assert!(store.inventory(ProductId(i64::MAX)).await.unwrap().is_none());
 }
 
 pub async fn an_event_is_carved_out_of_the_inventory(store: &Store) {
-    let product = store.create_product(new_product("LAMP-1", 10)).await.unwrap();
+    let product = store.create_product(new_product("LAMP-1", 10), None).await.unwrap();
     let new = new_event(product, 7, 900);
-    let event = store.create_event(new.clone()).await.unwrap();
+    let event = store.create_event(new.clone(), None).await.unwrap();
     let stock = store.inventory(product).await.unwrap().unwrap();
-    assert_eq!(stock, Inventory { available: 3, reserved: 7, sold: 0 });
+    assert_eq!(stock, Inventory { available: 3, reserved: 7, sold: 0, version: 2 });
 
     let row = store.event(event).await.unwrap().unwrap();
     assert_eq!((row.state, row.epoch, row.reserved), (EventState::Scheduled, 0, 0));
     assert_eq!((row.def.total, row.def.window, row.def.price), (new.total, new.window, new.price));
     assert_eq!((row.def.name, row.def.per_user_limit, row.def.pay_timeout_s), (new.name, 10, 900));
 
-    let too_much = store.create_event(new_event(product, 4, 900)).await.unwrap_err();
+    let too_much = store.create_event(new_event(product, 4, 900), None).await.unwrap_err();
     assert_eq!(conflict(&too_much), Some(Conflict::Inventory));
     assert_eq!(store.inventory(product).await.unwrap().unwrap(), stock);
-    let unknown = store.create_event(new_event(ProductId(i64::MAX), 1, 900)).await;
+    let unknown = store.create_event(new_event(ProductId(i64::MAX), 1, 900), None).await;
     assert!(matches!(unknown, Err(StoreError::NotFound)));
 }
 
@@ -111,8 +111,8 @@ pub async fn states_go_forward_only(store: &Store) {
 pub async fn lists_are_paged(store: &Store) {
     let mut ids = Vec::new();
     for number in 0..5 {
-        let product = store.create_product(new_product(&format!("LAMP-{number}"), 10)).await.unwrap();
-        ids.push((product, store.create_event(new_event(product, 1, 60)).await.unwrap()));
+        let product = store.create_product(new_product(&format!("LAMP-{number}"), 10), None).await.unwrap();
+        ids.push((product, store.create_event(new_event(product, 1, 60), None).await.unwrap()));
     }
     for (page, want) in [(1, &[4usize, 3][..]), (3, &[0]), (4, &[])] {
         let products = store.list_products(page, 2).await.unwrap();
@@ -128,13 +128,13 @@ pub async fn lists_are_paged(store: &Store) {
 pub async fn what_a_column_cannot_hold_is_refused(store: &Store) {
     let mut long = new_product("X", 1);
     long.name = "é".repeat(200);
-    store.create_product(long.clone()).await.expect("two hundred characters");
+    store.create_product(long.clone(), None).await.expect("two hundred characters");
     let mut longer = long.clone();
     (longer.sku, longer.name) = ("Y".into(), "é".repeat(201));
     let mut much = long;
     (much.sku, much.stock) = ("Z".into(), u32::MAX);
     for product in [longer, much] {
-        let error = store.create_product(product).await.unwrap_err();
+        let error = store.create_product(product, None).await.unwrap_err();
         assert!(matches!(error, StoreError::Other(_)), "refused rather than cut: {error:?}");
     }
     let sale = Sale::of(store, 10).await;

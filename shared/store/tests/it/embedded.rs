@@ -73,6 +73,19 @@ async fn a_missing_folder_and_a_file_that_is_no_database_are_told() {
 }
 
 #[tokio::test]
+async fn units_moved_by_hand_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&url_in(&folder)).await;
+    let sale = Sale::of(&store, 5).await;
+    let product = store.event(sale.event).await.unwrap().unwrap().def.product_id;
+    sqlx::raw_sql("UPDATE inventory SET sold = 2").execute(&mut raw(&folder).await).await.unwrap();
+    let gaps = store.inventory_audit().await.unwrap();
+    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    let figures = (gap.product, gap.inventory.sold, gap.movements.sold, gap.movements.reserved);
+    assert_eq!(figures, (product, 2, 0, 5));
+}
+
+#[tokio::test]
 async fn dead_letters_are_kept_whole_and_their_labels_cut() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&url_in(&folder)).await;

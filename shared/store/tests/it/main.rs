@@ -1,6 +1,5 @@
 //! The store against real databases. What every implementation must do is a function over a [`Store`] in
-//! `audit_log`, `inserts`, `late`, `life`, `rebuild`, `crowd` and `catalogue`; `contract!` runs each on a database of its
-//! own, once on MariaDB and once on SQLite. What only a server has (sessions, lock conflicts, killed
+//! one of the modules that `contract!` lists; it runs each on a database of its own, once on MariaDB and once on SQLite. What only a server has (sessions, lock conflicts, killed
 //! connections) is in `server`; what only a file has (kill -9, a second process, plans) is in `embedded`.
 
 mod audit_log;
@@ -9,6 +8,7 @@ mod crowd;
 mod database;
 mod embedded;
 mod inserts;
+mod inventory;
 mod late;
 mod life;
 mod plans;
@@ -50,6 +50,8 @@ mod contract {
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
             an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged
             what_a_column_cannot_hold_is_refused the_clock_is_right;
+        inventory: every_change_is_a_line_of_the_ledger an_adjustment_keeps_its_conditions
+            adjustments_at_once_never_go_below_zero events_and_adjustments_at_once_add_up;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run

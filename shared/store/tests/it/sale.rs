@@ -55,8 +55,8 @@ impl<'a> Sale<'a> {
     /// A sale of `total` units.
     pub async fn with_time_to_pay(store: &'a Store, total: u32, pay_timeout_s: u32) -> Sale<'a> {
         let sku = OrderId::new(now_ms()).to_string();
-        let product = store.create_product(new_product(&sku, total)).await.unwrap();
-        let event = store.create_event(new_event(product, total, pay_timeout_s)).await.unwrap();
+        let product = store.create_product(new_product(&sku, total), None).await.unwrap();
+        let event = store.create_event(new_event(product, total, pay_timeout_s), None).await.unwrap();
         let epoch = store.bump_epoch(event, 1, 0).await.unwrap();
         Self { store, event, epoch }
     }

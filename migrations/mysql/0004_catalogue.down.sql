@@ -1,0 +1,2 @@
+DROP TABLE inventory_movements;
+ALTER TABLE inventory DROP COLUMN version;
