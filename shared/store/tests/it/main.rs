@@ -1,6 +1,7 @@
-//! The store against real databases. What every implementation must do is a function over a [`Store`] in
-//! one of the modules that `contract!` lists; it runs each on a database of its own, once on MariaDB and once on SQLite. What only a server has (sessions, lock conflicts, killed
-//! connections) is in `server`; what only a file has (kill -9, a second process, plans) is in `embedded`.
+//! The store against real databases. What every implementation must do is a function over a [`Store`] in one
+//! of the modules that `contract!` lists; each runs on a database of its own, once on MariaDB and once on
+//! SQLite. What only a server has (sessions, lock conflicts, killed connections) is in `server`; what only a
+//! file has (kill -9, a second process, plans) is in `embedded`.
 
 mod audit_log;
 mod catalogue;
