@@ -68,62 +68,75 @@ integer_id!(
     ProductId, "product id"
 );
 
-/// An order, spike or ordinary: a UUIDv7, so that rows arrive in key order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct OrderId(pub Uuid);
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
 
-impl OrderId {
-    /// The canonical text form, 36 characters, lower case.
-    pub const TEXT_LEN: usize = 36;
+        impl $name {
+            /// The canonical text form, 36 characters, lower case.
+            pub const TEXT_LEN: usize = 36;
 
-    /// A fresh id for an order accepted at `now_ms`.
-    pub fn new(now_ms: u64) -> Self {
-        let seconds = now_ms / 1000;
-        let nanos = u32::try_from(now_ms % 1000).expect("below 1000") * 1_000_000;
-        Self(Uuid::new_v7(Timestamp::from_unix(ContextV7::new(), seconds, nanos)))
-    }
+            /// A fresh id of what begins at `now_ms`.
+            pub fn new(now_ms: u64) -> Self {
+                let seconds = now_ms / 1000;
+                let nanos = u32::try_from(now_ms % 1000).expect("below 1000") * 1_000_000;
+                Self(Uuid::new_v7(Timestamp::from_unix(ContextV7::new(), seconds, nanos)))
+            }
 
-    /// Parses the canonical text form only (36 characters with hyphens).
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != Self::TEXT_LEN {
-            return None;
+            /// Parses the canonical text form only (36 characters with hyphens).
+            pub fn parse(text: &str) -> Option<Self> {
+                if text.len() != Self::TEXT_LEN {
+                    return None;
+                }
+                Uuid::try_parse(text).ok().map(Self)
+            }
+
+            /// Writes the canonical text into `buffer` and returns it; no allocation.
+            pub fn text(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
+                self.0.hyphenated().encode_lower(buffer)
+            }
+
+            /// The id of sixteen bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The sixteen bytes kept in the database.
+            pub fn bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
         }
-        Uuid::try_parse(text).ok().map(Self)
-    }
 
-    /// Writes the canonical text into `buffer` and returns it; no allocation.
-    pub fn text(self, buffer: &mut [u8; Self::TEXT_LEN]) -> &str {
-        self.0.hyphenated().encode_lower(buffer)
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
 
-    /// The order of sixteen bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-
-    /// The sixteen bytes kept in the database.
-    pub fn bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                Self::parse(text).ok_or_else(|| BadId {
+                    kind: $kind,
+                    allowed: "a UUID of 36 characters",
+                    value: text.chars().take(64).collect(),
+                })
+            }
+        }
+    };
 }
 
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for OrderId {
-    type Err = BadId;
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        Self::parse(text).ok_or_else(|| BadId {
-            kind: "order id",
-            allowed: "a UUID of 36 characters",
-            value: text.chars().take(64).collect(),
-        })
-    }
-}
+uuid_id!(
+    /// An order, spike or ordinary: a UUIDv7, so that rows arrive in key order.
+    OrderId, "order id"
+);
+uuid_id!(
+    /// A session: one login and every refresh after it. The `sid` of its access tokens.
+    SessionId, "session id"
+);
 
 #[cfg(test)]
 mod tests {

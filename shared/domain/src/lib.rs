@@ -11,12 +11,14 @@ pub mod message;
 pub mod money;
 pub mod order;
 pub mod reason;
+pub mod revoked;
 
 pub use claims::{AccessClaims, Role};
 pub use conservation::Conservation;
 pub use event::{EventDef, EventState, LedgerState, Phase, Window};
-pub use ids::{EventId, OrderId, ProductId, UserId};
+pub use ids::{EventId, OrderId, ProductId, SessionId, UserId};
 pub use message::{EntryId, OrdersMessage, OutboxEntry, QueuedOrder};
 pub use money::{Currency, Money};
 pub use order::{ClaimState, OrderStatus};
 pub use reason::Reason;
+pub use revoked::Revoked;

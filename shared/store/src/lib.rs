@@ -29,7 +29,10 @@ mod presence;
 mod products;
 mod query;
 mod rebuild;
+mod refresh;
 mod restock;
+mod revocations;
+mod sessions;
 mod sql;
 mod sqlite;
 mod transaction;
@@ -50,7 +53,10 @@ pub use poison::Poison;
 pub use presence::Seen;
 pub use products::{NewProduct, ProductRow};
 pub use rebuild::{KnownClaim, Snapshot, SnapshotRow};
+pub use refresh::{Presented, Refreshed, Renewed};
 pub use restock::Marker;
+pub use revocations::{ALL_TOKENS, Revocation};
+pub use sessions::{NewSession, NewlyStarted, SessionRules, TokenHash};
 pub use users::{NewUser, UserRow};
 
 /// A handle on the database; clones share one pool.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use spike_domain::{Currency, Money, OrderId, OrderStatus};
+use spike_domain::{Currency, Money, OrderId, OrderStatus, SessionId};
 use sqlx::AssertSqlSafe;
 
 use crate::backend::{Column, Conn, Row};
@@ -28,12 +28,22 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
 
 /// `x'…', x'…'` for an IN list. Callers chunk; an empty list is no SQL.
 pub(crate) fn order_list(orders: &[OrderId]) -> String {
-    let mut text = String::with_capacity(orders.len() * 36);
-    for order in orders {
+    hex_list(orders.iter().map(|order| &order.bytes()[..]))
+}
+
+/// The same of sessions.
+pub(crate) fn session_list(sessions: &[SessionId]) -> String {
+    hex_list(sessions.iter().map(|session| &session.bytes()[..]))
+}
+
+/// The same of any bytes.
+pub(crate) fn hex_list<'a>(items: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
+    let mut text = String::with_capacity(items.len() * 36);
+    for bytes in items {
         if !text.is_empty() {
             text.push(',');
         }
-        push_hex(&mut text, order.bytes());
+        push_hex(&mut text, bytes);
     }
     text
 }
@@ -84,11 +94,20 @@ pub(crate) fn u32_at(row: &Row, column: &str) -> Result<u32> {
     u32::try_from(value).map_err(|_| StoreError::corrupt(format!("column {column}: {value} out of range")))
 }
 
-/// A BINARY(16) id.
+/// An order's BINARY(16) id.
 pub(crate) fn order_at(row: &Row, column: &str) -> Result<OrderId> {
+    uuid_at(row, column).map(OrderId)
+}
+
+/// A session's BINARY(16) id.
+pub(crate) fn session_at(row: &Row, column: &str) -> Result<SessionId> {
+    uuid_at(row, column).map(SessionId)
+}
+
+fn uuid_at(row: &Row, column: &str) -> Result<uuid::Uuid> {
     let bytes: &[u8] = at(row, column)?;
     let id = uuid::Uuid::from_slice(bytes);
-    id.map(OrderId).map_err(|_| StoreError::corrupt(format!("column {column}: {} bytes", bytes.len())))
+    id.map_err(|_| StoreError::corrupt(format!("column {column}: {} bytes", bytes.len())))
 }
 
 /// An order's status.

@@ -39,7 +39,7 @@ pub struct UserRow {
     pub role: Role,
     /// A disabled account cannot log in.
     pub disabled: bool,
-    /// Tokens of an older version are refused.
+    /// Raised with the password, the role and the state of the account: a login that has seen an older one starts no session.
     pub token_version: u32,
     /// Unix milliseconds.
     pub created_at_ms: u64,
@@ -66,11 +66,7 @@ impl Store {
 
     /// The account of an id.
     pub async fn user_by_id(&self, user: UserId) -> Result<Option<UserRow>> {
-        let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE id = ?"));
-        read!(self, |conn| {
-            let row = query(text).bind(user.0).fetch_optional(conn).await?;
-            row.as_ref().map(UserRow::read).transpose()
-        })
+        read!(self, |conn| { user_in(conn, user).await })
     }
 
     /// Creates `count` ordinary users `<prefix>-<number>@load.invalid` who share one password hash, for demos
@@ -129,6 +125,13 @@ impl UserRow {
             created_at_ms: u64_at(row, "created_at_ms")?,
         })
     }
+}
+
+/// The account of an id, within a transaction or outside of any.
+pub(crate) async fn user_in(conn: &mut Conn, user: UserId) -> Result<Option<UserRow>> {
+    let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM users WHERE id = ?"));
+    let row = query(text).bind(user.0).fetch_optional(conn).await?;
+    row.as_ref().map(UserRow::read).transpose()
 }
 
 /// The form in which e-mails are stored, compared and unique.

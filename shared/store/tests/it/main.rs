@@ -16,6 +16,7 @@ mod plans;
 mod rebuild;
 mod sale;
 mod server;
+mod sessions;
 
 /// One test for each function of the contract and each database.
 macro_rules! contract {
@@ -68,5 +69,9 @@ mod contract {
         crowd: four_writers_never_exceed_the_total pay_and_cancel_and_expiry_have_one_winner
             writers_of_two_events_do_not_wait_for_each_other
             calls_dropped_half_way_leave_no_transaction_behind;
+        sessions: a_session_starts_only_for_the_account_that_was_checked the_oldest_session_makes_room
+            a_revocation_is_told_until_it_is_over a_refresh_rotates_and_its_answer_may_be_asked_for_again
+            reuse_revokes_the_family_and_a_forgery_nothing a_token_expires_with_its_rest_and_with_its_session
+            of_many_refreshes_at_once_one_rotates;
     }
 }

@@ -1,0 +1,200 @@
+//! Sessions: created, limited, refreshed and revoked.
+
+use spike_domain::clock::now_ms;
+use spike_domain::{Revoked, Role, SessionId, UserId};
+use spike_store::{
+    ALL_TOKENS, NewSession, NewUser, NewlyStarted, Presented, Refreshed, SessionRules, Store, TokenHash,
+};
+
+use crate::sale::eventually;
+
+const RULES: SessionRules = SessionRules {
+    refresh_ttl_ms: 3_600_000,
+    session_ttl_ms: 7_200_000,
+    retry_ms: 60_000,
+    live_max: 3,
+    token_life_ms: 900_000,
+};
+
+/// A token of a test is a number; what seals its successor is not the store's business.
+fn hash(number: u8) -> TokenHash {
+    [number; 32]
+}
+
+fn presented(session: SessionId, token: u8, successor: u8) -> Presented {
+    Presented { session, hash: hash(token), successor: hash(successor), sealed: hash(successor | 0x80) }
+}
+
+async fn account(store: &Store) -> UserId {
+    let email = format!("{}@shop.example", SessionId::new(now_ms()));
+    let user = NewUser { email, name: "Ann".into(), password_hash: "hash".into(), role: Role::User };
+    store.create_user(user).await.unwrap()
+}
+
+/// A session whose first token is `token`.
+async fn start(store: &Store, user: UserId, token: u8, rules: &SessionRules) -> (SessionId, NewlyStarted) {
+    let id = SessionId::new(now_ms());
+    let token_version = store.user_by_id(user).await.unwrap().unwrap().token_version;
+    let address = Some("2001:db8::1".parse().unwrap());
+    let new = NewSession { id, user, token_version, address, refresh_hash: hash(token) };
+    (id, store.create_session(new, rules).await.unwrap().expect("the account is as it was"))
+}
+
+/// `(min_ver)` of a session's revocation.
+async fn min_ver(store: &Store, session: SessionId) -> Option<u32> {
+    let all = store.revocations(0).await.unwrap();
+    let mut of_session = all.iter().filter(|revocation| revocation.session == session);
+    let found = of_session.next().map(|revocation| revocation.min_ver);
+    assert_eq!(of_session.next(), None, "one entry a session");
+    found
+}
+
+pub async fn a_session_starts_only_for_the_account_that_was_checked(store: &Store) {
+    let user = account(store).await;
+    let (_, started) = start(store, user, 1, &RULES).await;
+    assert_eq!((started.generation, started.refresh_expires_in_ms), (1, RULES.refresh_ttl_ms));
+    assert_eq!(store.revocations(0).await.unwrap(), []);
+
+    let new = |user, token_version| NewSession {
+        id: SessionId::new(now_ms()),
+        user,
+        token_version,
+        address: None,
+        refresh_hash: hash(2),
+    };
+    store.set_role(user, Role::Admin).await.unwrap();
+    for (user, token_version) in [(user, 0), (user, 2), (UserId(i64::MAX), 0)] {
+        assert_eq!(store.create_session(new(user, token_version), &RULES).await.unwrap(), None);
+    }
+    assert!(store.create_session(new(user, 1), &RULES).await.unwrap().is_some());
+
+    let short = SessionRules { session_ttl_ms: 1000, ..RULES };
+    assert_eq!(start(store, user, 3, &short).await.1.refresh_expires_in_ms, 1000, "never beyond the session");
+}
+
+pub async fn the_oldest_session_makes_room(store: &Store) {
+    let (user, other) = (account(store).await, account(store).await);
+    start(store, other, 100, &RULES).await;
+    let mut sessions = Vec::new();
+    for token in 1..=5 {
+        let (id, started) = start(store, user, token, &RULES).await;
+        let oldest = token.checked_sub(4).map(|place| sessions[usize::from(place)]);
+        assert_eq!(started.ended, Vec::from_iter(oldest));
+        sessions.push(id);
+    }
+    let ended: Vec<_> = store.revocations(0).await.unwrap().iter().map(|r| r.session).collect();
+    assert_eq!(ended, sessions[..2]);
+    assert_eq!(store.revoke_sessions_of(user, Revoked::Disabled, 1000).await.unwrap(), 3);
+    assert_eq!(store.revoke_sessions_of(user, Revoked::Disabled, 1000).await.unwrap(), 0);
+    assert_eq!(store.revoke_sessions_of(other, Revoked::Disabled, 1000).await.unwrap(), 1);
+}
+
+pub async fn a_revocation_is_told_until_it_is_over(store: &Store) {
+    let user = account(store).await;
+    let (short, _) = start(store, user, 1, &RULES).await;
+    let (long, _) = start(store, user, 2, &RULES).await;
+    let before = store.now_ms().await.unwrap();
+    assert!(store.revoke_session(short, Revoked::Logout, 300).await.unwrap());
+    assert!(!store.revoke_session(short, Revoked::Logout, 300).await.unwrap(), "once");
+    assert!(!store.revoke_session(SessionId::new(now_ms()), Revoked::Logout, 300).await.unwrap());
+    assert!(store.revoke_session(long, Revoked::Logout, 900_000).await.unwrap());
+    eventually("the short one is over", async || min_ver(store, short).await.is_none().then_some(())).await;
+    let left = store.revocations(before).await.unwrap();
+    let [left] = left[..] else { panic!("{left:?}") };
+    assert_eq!((left.session, left.min_ver), (long, ALL_TOKENS));
+    assert_eq!(left.until_ms, left.created_at_ms + 900_000);
+    assert_eq!(store.revocations(left.created_at_ms).await.unwrap(), [left], "the bound is inclusive");
+    assert_eq!(store.revocations(left.created_at_ms + 1).await.unwrap(), []);
+}
+
+pub async fn a_refresh_rotates_and_its_answer_may_be_asked_for_again(store: &Store) {
+    let user = account(store).await;
+    let (session, _) = start(store, user, 1, &RULES).await;
+    let Refreshed::Rotated(renewed) = store.refresh_session(&presented(session, 1, 2), &RULES).await.unwrap()
+    else {
+        panic!("the first use")
+    };
+    assert_eq!((renewed.user.id, renewed.generation), (user, 2));
+    assert_eq!(renewed.refresh_expires_in_ms, RULES.refresh_ttl_ms);
+    assert_eq!(min_ver(store, session).await, Some(2), "the older access token is dead");
+
+    for other in [7, 8] {
+        let answer = store.refresh_session(&presented(session, 1, other), &RULES).await.unwrap();
+        let Refreshed::Repeated { renewed, sealed } = answer else { panic!("{answer:?}") };
+        assert_eq!((renewed.generation, sealed), (2, hash(2 | 0x80)), "the very same successor");
+    }
+    let answer = store.refresh_session(&presented(session, 2, 3), &RULES).await.unwrap();
+    let Refreshed::Rotated(renewed) = answer else { panic!("{answer:?}") };
+    assert_eq!((renewed.generation, min_ver(store, session).await), (3, Some(3)));
+}
+
+pub async fn reuse_revokes_the_family_and_a_forgery_nothing(store: &Store) {
+    let user = account(store).await;
+    let at_once = SessionRules { retry_ms: 0, ..RULES };
+    // The successor was used already; or the time for a lost answer is over.
+    for (base, used, rules) in [(10, true, RULES), (20, false, at_once)] {
+        let (session, _) = start(store, user, base, &RULES).await;
+        store.refresh_session(&presented(session, base, base + 1), &RULES).await.unwrap();
+        if used {
+            store.refresh_session(&presented(session, base + 1, base + 2), &RULES).await.unwrap();
+        }
+        let forged = store.refresh_session(&presented(session, 99, 98), &rules).await.unwrap();
+        assert!(matches!(forged, Refreshed::Refused), "{forged:?}");
+        assert_eq!(store.revoke_by_token(session, &hash(99), 1000).await.unwrap(), None);
+        assert_ne!(min_ver(store, session).await, Some(ALL_TOKENS));
+
+        let reused = store.refresh_session(&presented(session, base, 90), &rules).await.unwrap();
+        assert!(matches!(reused, Refreshed::Reused { user: owner } if owner == user), "{reused:?}");
+        assert_eq!(min_ver(store, session).await, Some(ALL_TOKENS));
+        for token in [base, base + 1, base + 2] {
+            let after = store.refresh_session(&presented(session, token, 91), &rules).await.unwrap();
+            assert!(matches!(after, Refreshed::Refused), "{token}: {after:?}");
+        }
+    }
+    // A token of one session under the name of another.
+    let ((one, _), (two, _)) = (start(store, user, 30, &RULES).await, start(store, user, 31, &RULES).await);
+    let mixed = store.refresh_session(&presented(one, 31, 32), &RULES).await.unwrap();
+    assert!(matches!(mixed, Refreshed::Refused), "{mixed:?}");
+    assert_eq!(store.revoke_by_token(two, &hash(31), 1000).await.unwrap(), Some(user));
+    assert_eq!(store.revoke_by_token(two, &hash(31), 1000).await.unwrap(), None, "once");
+}
+
+pub async fn a_token_expires_with_its_rest_and_with_its_session(store: &Store) {
+    let user = account(store).await;
+    let idle = SessionRules { refresh_ttl_ms: 300, ..RULES };
+    let (rested, _) = start(store, user, 1, &idle).await;
+    let absolute = SessionRules { session_ttl_ms: 300, ..RULES };
+    let (old, _) = start(store, user, 2, &absolute).await;
+    let begun = store.now_ms().await.unwrap();
+    eventually("they are over", async || (store.now_ms().await.unwrap() > begun + 300).then_some(())).await;
+    for (session, token) in [(rested, 1), (old, 2)] {
+        let answer = store.refresh_session(&presented(session, token, 9), &RULES).await.unwrap();
+        assert!(matches!(answer, Refreshed::Refused), "{token}: {answer:?}");
+    }
+}
+
+pub async fn of_many_refreshes_at_once_one_rotates(store: &Store) {
+    let user = account(store).await;
+    let (session, _) = start(store, user, 200, &RULES).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let store = store.clone();
+        asked.spawn(async move { store.refresh_session(&presented(session, 200, number), &RULES).await });
+    }
+    let (mut rotated, mut repeated) = (0, Vec::new());
+    while let Some(answer) = asked.join_next().await {
+        match answer.unwrap().unwrap() {
+            Refreshed::Rotated(renewed) => {
+                assert_eq!(renewed.generation, 2);
+                rotated += 1;
+            }
+            Refreshed::Repeated { renewed, sealed } => {
+                assert_eq!(renewed.generation, 2);
+                repeated.push(sealed);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    repeated.dedup();
+    assert_eq!((rotated, repeated.len()), (1, 1), "one winner, one successor");
+}
