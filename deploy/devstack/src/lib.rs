@@ -8,8 +8,10 @@
 //!   (`kill9`, `restart`, `pause`, `resume`).
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
 //! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
+//! - [`ChaosProxy`]: a network between a client and a server, which breaks on request.
 //! - [`fixture`]: what a test calls; shares the expensive servers within a process or within a `make test`.
 
+mod chaos;
 mod folder;
 mod keeper;
 mod mariadb;
@@ -23,6 +25,7 @@ mod stack;
 
 pub mod fixture;
 
+pub use chaos::{ChaosProxy, Fault};
 pub use keeper::spawn_bound;
 pub use mariadb::{MariaDbOptions, MariaDbServer};
 pub use port::free as free_port;

@@ -1,5 +1,6 @@
 //! Each real server: started, killed, frozen, started again, with its data kept.
 
+mod chaos;
 mod lifetime;
 mod mariadb;
 mod rabbit;
