@@ -80,6 +80,10 @@ deny: ## licences, sources and duplicate crates, where cargo-deny is installed
 		cargo fetch --locked; cargo deny --offline check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences and sources not checked (cargo install cargo-deny)"; fi
 
+.PHONY: docs
+docs: ## write docs/ERRORS.md anew from the code
+	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-gateway --test it contract::dictionary
+
 .PHONY: doc
 doc: ## API documentation, warnings refused
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace

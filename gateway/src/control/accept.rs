@@ -19,25 +19,44 @@ pub enum Form {
 /// The form a request's `Accept` asks for; without one, the envelope. Whoever names `application/problem+json` takes
 /// the envelope for what is no error.
 pub fn form(headers: &HeaderMap) -> Form {
-    let mut ranges = Vec::new();
-    for value in headers.get_all(ACCEPT) {
-        // A header that is no text accepts nothing we know.
-        ranges.extend(value.to_str().unwrap_or("?").split(',').map(range));
-    }
-    ranges.retain(|(name, _)| !name.is_empty());
-    if ranges.is_empty() {
-        return Form::Envelope;
-    }
-    // The most specific range that covers the type decides its weight.
-    let weight = |media_type: &str| {
-        let named = |wanted: &str| ranges.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
-        named(media_type).or_else(|| named("application/*")).or_else(|| named("*/*")).unwrap_or(0)
-    };
-    let problem_named = ranges.iter().any(|(name, weight)| name == PROBLEM_JSON && *weight > 0);
-    match (weight(JSON), weight(PROBLEM_JSON)) {
+    let ranges = Ranges::of(headers);
+    let problem_named = ranges.0.iter().any(|(name, weight)| name == PROBLEM_JSON && *weight > 0);
+    match (ranges.weight(JSON), ranges.weight(PROBLEM_JSON)) {
         (json, problem) if problem_named && problem >= json => Form::Problem,
         (0, _) => Form::NotAcceptable,
         _ => Form::Envelope,
+    }
+}
+
+/// Whether a page is wanted rather than data, as browsers say it.
+pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+    let ranges = Ranges::of(headers);
+    ranges.weight("text/html") > ranges.weight(JSON)
+}
+
+/// The media ranges of an `Accept`, each with its weight; none stands for all.
+struct Ranges(Vec<(String, u32)>);
+
+impl Ranges {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut ranges = Vec::new();
+        for value in headers.get_all(ACCEPT) {
+            // A header that is no text accepts nothing we know.
+            ranges.extend(value.to_str().unwrap_or("?").split(',').map(range));
+        }
+        ranges.retain(|(name, _)| !name.is_empty());
+        if ranges.is_empty() {
+            ranges.push(("*/*".to_owned(), 1000));
+        }
+        Self(ranges)
+    }
+
+    /// The most specific range that covers the type decides its weight.
+    fn weight(&self, media_type: &str) -> u32 {
+        let named = |wanted: &str| self.0.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
+        let family = media_type.split('/').next().unwrap_or_default();
+        let found = named(media_type).or_else(|| named(&format!("{family}/*"))).or_else(|| named("*/*"));
+        found.unwrap_or(0)
     }
 }
 
@@ -86,5 +105,21 @@ mod tests {
                 values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect::<HeaderMap>();
             assert_eq!(form(&headers), *want, "{values:?}");
         }
+    }
+
+    #[test]
+    fn browsers_get_pages_and_programs_get_data() {
+        for (accept, html) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("text/html", true),
+            ("text/*, application/json;q=0.5", true),
+            ("*/*", false),
+            ("application/json, text/html;q=0.9", false),
+            ("application/problem+json", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(prefers_html(&headers), html, "{accept}");
+        }
+        assert!(!prefers_html(&HeaderMap::new()));
     }
 }

@@ -13,11 +13,11 @@ use super::me::user_view;
 use super::{Answer, Control, Fields, Refusal, Result, email};
 
 /// Characters of a new password. More would be free work for us, fewer are guessed.
-const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
+pub(super) const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
 /// Characters of a name.
-const NAME_CHARS: RangeInclusive<usize> = 1..=200;
+pub(super) const NAME_CHARS: RangeInclusive<usize> = 1..=200;
 /// Characters of an e-mail with the blanks that are trimmed.
-const EMAIL_CHARS: RangeInclusive<usize> = 3..=300;
+pub(super) const EMAIL_CHARS: RangeInclusive<usize> = 3..=300;
 
 /// Body: `email`, `password`, `name` (optional: the part before the `@`). 201 with a token, as if logged in.
 pub(super) async fn register(State(control): State<Arc<Control>>, mut body: Fields) -> Result<Answer> {

@@ -12,7 +12,7 @@ use super::products::PRICE_MINOR_MAX;
 use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result};
 
 /// Seconds an order may stay unpaid where the creator does not say.
-const PAY_TIMEOUT_S: u32 = 900;
+pub(super) const PAY_TIMEOUT_S: u32 = 900;
 
 /// Body: `product_id`, `name`, `price`, `total`, `starts_at`, `ends_at`, `per_user_limit` (optional, 1), `pay_timeout_s`
 /// (optional, 900). Takes `total` units out of the product's inventory. 201.

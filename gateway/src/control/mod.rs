@@ -19,6 +19,7 @@ use crate::tokens::Tokens;
 mod accept;
 mod auth;
 mod conservation;
+mod contract;
 mod email;
 mod events;
 mod fields;
@@ -36,6 +37,7 @@ mod routes;
 mod strict_json;
 
 pub use accept::{Form, form};
+pub use contract::{dictionary_markdown, document as openapi_document};
 pub use email::normalise as normalise_email;
 pub use events::event_view;
 pub use fields::Fields;

@@ -13,7 +13,7 @@ use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result};
 /// Largest price, in minor units: an order of the largest quantity still fits 64 bits by far.
 pub(super) const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
 /// Largest stock of a product, in units.
-const STOCK_MAX: u32 = 1_000_000_000;
+pub(super) const STOCK_MAX: u32 = 1_000_000_000;
 
 /// Body: `sku`, `name`, `price`, `description` (optional), `stock` (optional, 0). 201.
 pub(super) async fn create(

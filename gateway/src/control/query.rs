@@ -9,11 +9,11 @@ use super::refusal::{Refusal, Result};
 use crate::envelope::FieldError;
 
 /// Items of a page where the client does not say.
-const PAGE_SIZE: u32 = 20;
+pub(super) const PAGE_SIZE: u32 = 20;
 /// Most items of a page.
-const PAGE_SIZE_MAX: u32 = 100;
+pub(super) const PAGE_SIZE_MAX: u32 = 100;
 /// Last page that can be asked for; deeper ones would only make the database count.
-const PAGE_MAX: u32 = 1_000_000;
+pub(super) const PAGE_MAX: u32 = 1_000_000;
 
 /// `page` and `page_size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -79,7 +79,9 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     let form = form(request.headers());
     let span =
         tracing::info_span!("request", %request_id, method = %request.method(), path = request.uri().path());
-    let mut response = if form == Form::NotAcceptable {
+    // Pages and files outside the API are sent as they are, whatever is accepted.
+    let strict = request.uri().path().starts_with("/api/");
+    let mut response = if strict && form == Form::NotAcceptable {
         Refusal::new(Reason::NotAcceptable).into_response()
     } else {
         next.run(request).instrument(span.clone()).await

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use spike_domain::{Reason, Role};
 
+use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{Control, auth, events, me, operations, orders, products};
@@ -91,6 +92,11 @@ macro_rules! routes {
 }
 
 routes! {
+    GET "/errors" Anyone Cold => dictionary::all;
+    GET "/errors/{reason}" Anyone Cold => dictionary::one;
+    GET "/openapi.json" Anyone Cold => contract::openapi;
+    GET "/docs" Anyone Cold => viewer::docs;
+    GET "/docs/{file}" Anyone Cold => viewer::file;
     POST "/api/v1/auth/register" Anyone Cold => auth::register;
     POST "/api/v1/auth/login" Anyone Cold => auth::login;
     GET "/api/v1/users/me" User Cold => me::me;

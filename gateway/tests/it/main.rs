@@ -1,5 +1,6 @@
 //! The gateway against real servers.
 
+mod contract;
 mod control;
 mod follower;
 mod hot;

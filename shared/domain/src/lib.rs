@@ -2,6 +2,7 @@
 //!
 //! Every other crate knows this one; it knows nobody. Times are Unix milliseconds (`*_ms`) and always passed in.
 
+mod advice;
 pub mod claims;
 pub mod clock;
 pub mod conservation;

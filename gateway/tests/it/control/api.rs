@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use spike_config::Config;
 use spike_devstack::{RedisServer, fixture};
@@ -91,10 +91,15 @@ impl Api {
         }
     }
 
+    /// The answer to a request, as it is.
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Every answer to a request, whatever it is, is an envelope with the request's id.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let shown = format!("{} {}", request.method(), request.uri());
-        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let answer = self.answer(request).await;
         let (head, body) = answer.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("{shown}: {bytes:?}"));

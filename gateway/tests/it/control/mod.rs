@@ -6,4 +6,4 @@ mod operations;
 mod sales;
 mod wrong_input;
 
-use api::Api;
+pub use api::Api;

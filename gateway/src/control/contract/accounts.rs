@@ -1,0 +1,65 @@
+//! Accounts, described.
+
+use serde_json::{Value, json};
+use spike_domain::Reason;
+
+use super::operation::Operation;
+use super::schema::{
+    example, id, moment, named, object, optional, request, required, text, units, word, words,
+};
+use crate::control::auth::{EMAIL_CHARS, NAME_CHARS, PASSWORD_CHARS};
+
+pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
+    let operation = |id, summary| Operation::new("accounts", id, summary);
+    Some(match (method, path) {
+        ("POST", "/api/v1/auth/register") => operation("register", "Create an account and log in")
+            .body(request([
+                required("email", email()),
+                required("password", text(PASSWORD_CHARS)),
+                optional("name", text(NAME_CHARS)),
+            ]))
+            .answers(201, "The account and its tokens", named("Session"), &["Location"])
+            .refuses(&[Reason::EmailTaken]),
+        ("POST", "/api/v1/auth/login") => operation("login", "Get tokens for an account")
+            .notes("A wrong password, an unknown account and a disabled one get the same answer after the same work.")
+            .body(request([
+                required("email", text(EMAIL_CHARS)),
+                required("password", text(1..=*PASSWORD_CHARS.end())),
+            ]))
+            .answers(200, "The account and its tokens", named("Session"), &[])
+            .refuses(&[Reason::InvalidCredentials]),
+        ("GET", "/api/v1/users/me") => operation("getMe", "The account behind the token")
+            .answers(200, "The account", named("User"), &[]),
+        _ => return None,
+    })
+}
+
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let user = object([
+        required("id", id()),
+        required("email", words()),
+        required("name", words()),
+        required("role", role()),
+        required("created_at", moment()),
+    ]);
+    let session = object([
+        required("access_token", words()),
+        required("token_type", json!({ "const": "Bearer" })),
+        required("expires_in", units()),
+        required("user", named("User")),
+    ]);
+    vec![("User", user), ("Session", session)]
+}
+
+fn role() -> Value {
+    word(["user", "admin"])
+}
+
+/// Shorter than what the handler takes, with blanks around it trimmed: what a client should send.
+fn email() -> Value {
+    let local = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]";
+    let label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    let pattern = format!(r"^(?=[^@]{{1,64}}@){local}+(\.{local}+)*@{label}(\.{label})+$");
+    let schema = json!({ "type": "string", "minLength": 5, "maxLength": 254, "pattern": pattern });
+    example(schema, "you@example.com")
+}

@@ -1,0 +1,195 @@
+//! Flash sales, described: events, the buy, and what became of it.
+
+use serde_json::{Value, json};
+use spike_domain::{EventDef, Reason};
+
+use super::catalogue::page_of;
+use super::operation::Operation;
+use super::schema::{
+    count, flag, id, list, moment, money, named, nullable, object, optional, request, required, text, units,
+    uuid, word, words,
+};
+use crate::control::products::PRICE_MINOR_MAX;
+
+pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
+    let operation = |id, summary| Operation::new("spike", id, summary);
+    Some(match (method, path) {
+        ("GET", "/api/v1/spike/events") => operation("listEvents", "Sales, newest first")
+            .paged()
+            .answers(200, "A page of events", page_of("Event"), &[]),
+        ("GET", "/api/v1/spike/events/{event}") => operation("getEvent", "One sale")
+            .notes("Answered from memory, with the stock as last seen; an event closed long ago comes without it.")
+            .takes("IfNoneMatch")
+            .answers(200, "The event", named("EventPage"), &[])
+            .answers_with(304, "Unchanged", json!({}), &["ETag"]),
+        ("GET", "/api/v1/spike/events/{event}/stats") => {
+            operation("getEventStats", "The sale at this moment, from the ledger")
+                .answers(200, "The figures", named("EventStats"), &[])
+        }
+        ("POST", "/api/v1/spike/events/{event}/orders") => buy(),
+        ("GET", "/api/v1/spike/events/{event}/orders/mine") => {
+            operation("getMyOrder", "The caller's order in this sale")
+                .answers(200, "The order", named("ClaimView"), &[])
+        }
+        ("GET", "/api/v1/spike/events/{event}/orders/{order}") => {
+            operation("getSpikeOrder", "One order of the caller's, by its id")
+                .notes("Short while it is young and answered from the ledger; whole when it comes from the database.")
+                .answers(200, "The order", json!({ "anyOf": [named("SpikeOrder"), named("ClaimView")] }), &[])
+        }
+        ("GET", "/api/v1/spike/orders") => operation("listSpikeOrders", "The caller's orders, newest first")
+            .by_cursor()
+            .answers(200, "A page of orders", cursor_page_of("SpikeOrder"), &[]),
+        _ => return administration(method, path),
+    })
+}
+
+fn buy() -> Operation {
+    Operation::new("spike", "buy", "Buy")
+        .notes("With a key a lost answer can be asked for again: the same order answers, never a second one.")
+        .takes("IdempotencyKey")
+        .optional_body({
+            let mut body = request([optional("quantity", count(1..=EventDef::PER_USER_LIMIT_MAX))]);
+            // A null is no quantity here.
+            body["properties"]["quantity"] = count(1..=EventDef::PER_USER_LIMIT_MAX);
+            body
+        })
+        .answers(
+            202,
+            "Accepted: the order is being written",
+            named("Queued"),
+            &["Location", "Idempotent-Replayed"],
+        )
+        .refuses(&[
+            Reason::NotStarted,
+            Reason::Ended,
+            Reason::SoldOut,
+            Reason::InsufficientStock,
+            Reason::AlreadyBought,
+            Reason::IdempotencyMismatch,
+            Reason::Paused,
+            Reason::Recovering,
+            Reason::OutboxFull,
+            Reason::OutcomeUnknown,
+        ])
+}
+
+fn administration(method: &str, path: &str) -> Option<Operation> {
+    let operation = |id, summary| Operation::new("spike", id, summary);
+    let verb = |id, summary| {
+        operation(id, summary)
+            .notes("May be repeated. The answer waits until a worker has carried it out.")
+            .answers(200, "The event and its figures", named("Operated"), &[])
+            .refuses(&[Reason::Conflict, Reason::Recovering])
+    };
+    Some(match (method, path) {
+        ("POST", "/api/v1/admin/spike/events") => operation("createEvent", "Announce a sale")
+            .notes("Takes `total` units out of the product's inventory.")
+            .body(request([
+                required("product_id", id()),
+                required("name", text(1..=200)),
+                required("price", money(PRICE_MINOR_MAX)),
+                required("total", count(1..=EventDef::TOTAL_MAX)),
+                required("starts_at", moment()),
+                required("ends_at", moment()),
+                optional("per_user_limit", count(1..=EventDef::PER_USER_LIMIT_MAX)),
+                optional("pay_timeout_s", count(1..=EventDef::PAY_TIMEOUT_S_MAX)),
+            ]))
+            .answers(201, "The event", named("Event"), &["Location"])
+            .refuses(&[Reason::InsufficientInventory, Reason::Conflict]),
+        ("POST", "/api/v1/admin/spike/events/{event}/warmup") => {
+            verb("warmUpEvent", "Bring the stock into the ledger")
+        }
+        ("POST", "/api/v1/admin/spike/events/{event}/pause") => verb("pauseEvent", "Refuse buys for now"),
+        ("POST", "/api/v1/admin/spike/events/{event}/resume") => verb("resumeEvent", "Take buys again"),
+        ("POST", "/api/v1/admin/spike/events/{event}/close") => verb("closeEvent", "End the sale for good"),
+        _ => return None,
+    })
+}
+
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    let mut shown = event();
+    shown["properties"]["stock"] = units();
+    let stats = object([
+        required("event_id", id()),
+        required("state", event_state()),
+        required("ledger", nullable(word(["open", "paused", "recovering", "closed"]))),
+        required("total", units()),
+        required("stock", nullable(units())),
+        required("in_flight", nullable(units())),
+        required("reserved", units()),
+        required("version", nullable(units())),
+    ]);
+    let queued = object([
+        required("order_id", uuid()),
+        required("event_id", id()),
+        required("status", json!({ "const": "queued" })),
+    ]);
+    let claim = object([
+        required("order_id", uuid()),
+        required("event_id", id()),
+        required("status", nullable(word(CLAIM_STATES))),
+        required("quantity", nullable(units())),
+    ]);
+    let figure = || json!({ "type": "integer" });
+    let conservation = object(["S", "R", "L", "F", "K"].map(|name| required(name, figure())));
+    let operated = object([
+        required("event", named("Event")),
+        required("conservation", named("Conservation")),
+        required("exact", flag()),
+    ]);
+    vec![
+        ("Event", event()),
+        ("EventPage", shown),
+        ("EventStats", stats),
+        ("Queued", queued),
+        ("ClaimView", claim),
+        ("SpikeOrder", spike_order()),
+        ("Conservation", conservation),
+        ("Operated", operated),
+    ]
+}
+
+const CLAIM_STATES: [&str; 6] = ["queued", "pending", "paid", "cancelled", "rejected", "lost"];
+
+fn event_state() -> Value {
+    word(["scheduled", "open", "paused", "closed"])
+}
+
+fn event() -> Value {
+    object([
+        required("id", id()),
+        required("product_id", id()),
+        required("name", words()),
+        required("price", named("Money")),
+        required("total", units()),
+        required("per_user_limit", units()),
+        required("pay_timeout_s", units()),
+        required("starts_at", moment()),
+        required("ends_at", moment()),
+        required("state", event_state()),
+    ])
+}
+
+fn spike_order() -> Value {
+    object([
+        required("order_id", uuid()),
+        required("event_id", id()),
+        required("status", word(CLAIM_STATES[1..].iter().copied())),
+        required("quantity", units()),
+        required("price", named("Money")),
+        required("amount", named("Money")),
+        required("accepted_at", moment()),
+        required("created_at", moment()),
+        required("expires_at", moment()),
+        required("updated_at", moment()),
+    ])
+}
+
+/// The answer of a list that pages by cursor.
+pub(super) fn cursor_page_of(schema: &str) -> Value {
+    object([
+        required("items", list(named(schema))),
+        required("page_size", units()),
+        required("next_cursor", nullable(uuid())),
+    ])
+}

@@ -1,0 +1,4 @@
+//! The contract's own files and routes.
+
+mod dictionary;
+mod pages;
