@@ -1,4 +1,4 @@
-//! Access tokens and passwords.
+//! Access tokens, sessions and passwords.
 
 use crate::reader::Reader;
 use crate::secret::Secret;
@@ -31,6 +31,23 @@ pub struct AuthConfig {
     ///
     /// `SPIKE_AUTH_LEEWAY_S`: 30 to 60
     pub leeway_s: u64,
+    /// Life of a refresh token that nobody uses, in seconds: how long a session may rest.
+    ///
+    /// `SPIKE_AUTH_REFRESH_TTL_S`: 60 to 31536000
+    pub refresh_ttl_s: u64,
+    /// Life of a session, however often it is refreshed, in seconds.
+    ///
+    /// `SPIKE_AUTH_SESSION_TTL_S`: 300 to 315360000
+    pub session_ttl_s: u64,
+    /// How long a refresh may be repeated with the same token, because its answer was lost, in seconds;
+    /// later it is taken for a theft.
+    ///
+    /// `SPIKE_AUTH_REFRESH_RETRY_S`: 0 to 60
+    pub refresh_retry_s: u64,
+    /// Live sessions of one user; one more ends the oldest.
+    ///
+    /// `SPIKE_AUTH_SESSIONS_PER_USER_MAX`: 1 to 1000
+    pub sessions_per_user_max: u32,
     /// Memory of one password hash, in KiB.
     ///
     /// `SPIKE_AUTH_ARGON2_MEMORY_KIB`: 19456 to 1048576
@@ -54,6 +71,12 @@ pub struct AuthConfig {
 }
 
 impl AuthConfig {
+    /// The longest that an access token minted now is taken anywhere, in milliseconds: its life, and the leeway of the one
+    /// who mints it and of the one who checks it.
+    pub fn token_life_ms(&self) -> u64 {
+        (self.access_ttl_s + 2 * self.leeway_s) * 1000
+    }
+
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("auth");
         Self {
@@ -63,6 +86,10 @@ impl AuthConfig {
             key_id: s.text("key_id"),
             access_ttl_s: s.number("access_ttl_s", 60..=86_400),
             leeway_s: s.number("leeway_s", 30..=60),
+            refresh_ttl_s: s.number("refresh_ttl_s", 60..=31_536_000),
+            session_ttl_s: s.number("session_ttl_s", 300..=315_360_000),
+            refresh_retry_s: s.number("refresh_retry_s", 0..=60),
+            sessions_per_user_max: s.number("sessions_per_user_max", 1..=1000),
             argon2_memory_kib: s.number("argon2_memory_kib", 19_456..=1_048_576),
             argon2_iterations: s.number("argon2_iterations", 2..=100),
             argon2_parallelism: s.number("argon2_parallelism", 1..=64),

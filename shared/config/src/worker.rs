@@ -27,6 +27,10 @@ pub struct WorkerConfig {
     ///
     /// `SPIKE_WORKER_WATCH_INTERVAL_MS`: 10 to 60000
     pub watch_interval_ms: u64,
+    /// Rest between two purges of sessions, refresh tokens and revocations that are over, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_PURGE_INTERVAL_MS`: 10 to 86400000
+    pub purge_interval_ms: u64,
     /// How long SIGTERM waits for the batch under way before the worker leaves, in milliseconds.
     ///
     /// `SPIKE_WORKER_DRAIN_TIMEOUT_MS`: 0 to 600000
@@ -42,6 +46,7 @@ impl WorkerConfig {
             batch_linger_ms: s.number("batch_linger_ms", 0..=1000),
             sweep_interval_ms: s.number("sweep_interval_ms", 10..=600_000),
             watch_interval_ms: s.number("watch_interval_ms", 10..=60_000),
+            purge_interval_ms: s.number("purge_interval_ms", 10..=86_400_000),
             drain_timeout_ms: s.number("drain_timeout_ms", 0..=600_000),
         }
     }

@@ -36,9 +36,9 @@ pub struct AccessClaims {
     pub aud: String,
     /// User id, in decimal.
     pub sub: String,
-    /// Session (token family) id.
+    /// Session id.
     pub sid: String,
-    /// The user's token version; raising it in the database ends every older token.
+    /// The session's generation, which rises with every refresh; a revocation ends older ones.
     pub ver: u32,
     /// Always `access`; a refresh token is refused where an access token is wanted.
     pub typ: String,

@@ -32,6 +32,7 @@ reasons! {
     BadHost = 1002, 400, "bad-host", "The request must carry exactly one Host header.";
     Unauthorized = 1010, 401, "unauthorized", "A valid access token is required.";
     InvalidCredentials = 1011, 401, "invalid-credentials", "E-mail or password is wrong.";
+    InvalidRefreshToken = 1012, 401, "invalid-refresh-token", "This refresh token is not valid; log in again.";
     Forbidden = 1020, 403, "forbidden", "Your role does not allow this.";
     NotFound = 1030, 404, "not-found", "There is no such thing here.";
     MethodNotAllowed = 1031, 405, "method-not-allowed", "This path does not take that method.";

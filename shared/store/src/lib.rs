@@ -23,10 +23,12 @@ mod mysql;
 mod order_life;
 mod order_rows;
 mod orders;
+mod password;
 mod plan;
 mod poison;
 mod presence;
 mod products;
+mod purge;
 mod query;
 mod rebuild;
 mod refresh;
@@ -52,11 +54,12 @@ pub use orders::SpikeOrderRow;
 pub use poison::Poison;
 pub use presence::Seen;
 pub use products::{NewProduct, ProductRow};
+pub use purge::Purged;
 pub use rebuild::{KnownClaim, Snapshot, SnapshotRow};
 pub use refresh::{Presented, Refreshed, Renewed};
 pub use restock::Marker;
 pub use revocations::{ALL_TOKENS, Revocation};
-pub use sessions::{NewSession, NewlyStarted, SessionRules, TokenHash};
+pub use sessions::{NewSession, NewlyStarted, Revoke, SessionRules, TokenHash};
 pub use users::{NewUser, UserRow};
 
 /// A handle on the database; clones share one pool.

@@ -10,11 +10,11 @@ use sqlx::AssertSqlSafe;
 use crate::backend::{Conn, Row};
 use crate::query::query;
 use crate::revocations::put;
-use crate::sessions::{SessionRules, TokenHash, revoke};
+use crate::sessions::{Revoke, SessionRules, TokenHash, revoke_locked};
 use crate::sql::{at, signed, u32_at, u64_at};
 use crate::transaction::transact;
 use crate::users::{UserRow, user_in};
-use crate::{Result, Store, StoreError};
+use crate::{NewAudit, Result, Store, StoreError};
 
 /// A refresh token that somebody has sent, and what is to follow it.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,13 @@ struct Token {
 
 impl Store {
     /// Uses a refresh token: the session goes to its next generation, whose access tokens are the only ones alive.
-    pub async fn refresh_session(&self, presented: &Presented, rules: &SessionRules) -> Result<Refreshed> {
+    /// A second use leaves a row in the audit log, as of `by`.
+    pub async fn refresh_session(
+        &self,
+        presented: &Presented,
+        rules: &SessionRules,
+        by: &NewAudit,
+    ) -> Result<Refreshed> {
         transact!(self, |tx| {
             let Some(session) = lock(tx, presented.session).await? else { return Ok(Refreshed::Refused) };
             let Some(token) = find(tx, session.id, &presented.hash).await? else {
@@ -95,25 +101,27 @@ impl Store {
             }
             match token.spent_at_ms {
                 None => rotate(tx, &session, &token, presented, rules, user).await.map(Refreshed::Rotated),
-                Some(spent_at_ms) => again(tx, &session, &token, spent_at_ms, rules, user).await,
+                Some(spent_at_ms) => again(tx, &session, &token, spent_at_ms, rules, user, by).await,
             }
         })
     }
 
-    /// Ends the session of a refresh token, used or not. The session, if this call ended it.
+    /// Ends the session of a refresh token, used or not. Whether this call did.
     pub async fn revoke_by_token(
         &self,
         session: SessionId,
         hash: &TokenHash,
-        token_life_ms: u64,
-    ) -> Result<Option<UserId>> {
+        revoke: &Revoke,
+    ) -> Result<bool> {
         transact!(self, |tx| {
-            let Some(locked) = lock(tx, session).await? else { return Ok(None) };
+            let Some(locked) = lock(tx, session).await? else { return Ok(false) };
             if locked.revoked || find(tx, session, hash).await?.is_none() {
-                return Ok(None);
+                return Ok(false);
             }
-            revoke(tx, &[session], Revoked::Logout, token_life_ms).await?;
-            Ok(Some(locked.user))
+            // Whoever has the token is its user, as far as anybody can tell.
+            let by = NewAudit { actor: Some(locked.user), ..revoke.by.clone() };
+            revoke_locked(tx, locked.user, &[session], &Revoke { by, ..revoke.clone() }).await?;
+            Ok(true)
         })
     }
 }
@@ -168,6 +176,7 @@ async fn again(
     spent_at_ms: i64,
     rules: &SessionRules,
     user: UserRow,
+    by: &NewAudit,
 ) -> Result<Refreshed> {
     // The successor is the session's newest token, and so unused, as long as the session has gone one step only.
     let successor_unused = session.generation == token.generation + 1;
@@ -179,7 +188,9 @@ async fn again(
             Ok(Refreshed::Repeated { renewed, sealed })
         }
         _ => {
-            revoke(tx, &[session.id], Revoked::Reuse, rules.token_life_ms).await?;
+            let why = Revoked::Reuse;
+            let revoke = Revoke { why, token_life_ms: rules.token_life_ms, by: by.clone() };
+            revoke_locked(tx, user.id, &[session.id], &revoke).await?;
             Ok(Refreshed::Reused { user: user.id })
         }
     }

@@ -8,13 +8,15 @@ use std::net::IpAddr;
 use spike_domain::{Revoked, SessionId, UserId};
 use sqlx::AssertSqlSafe;
 
+use crate::audit_log::record;
 use crate::backend::Conn;
 use crate::query::query;
 use crate::refresh::insert_token;
 use crate::revocations::{ALL_TOKENS, put};
 use crate::sql::{CHUNK, at, run_text, session_at, session_list, signed, u32_at, u64_at};
-use crate::transaction::transact;
-use crate::{Result, Store};
+use crate::transaction::{read, transact};
+use crate::users::{UserRow, user_in};
+use crate::{AuditTarget, NewAudit, Result, Store};
 
 /// SHA-256 of a refresh token.
 pub type TokenHash = [u8; 32];
@@ -49,6 +51,17 @@ pub struct NewSession {
     pub refresh_hash: TokenHash,
 }
 
+/// How sessions are ended. Each leaves a row in the audit log.
+#[derive(Debug, Clone)]
+pub struct Revoke {
+    /// Why.
+    pub why: Revoked,
+    /// The longest that an access token minted now is taken anywhere, milliseconds.
+    pub token_life_ms: u64,
+    /// Who ends them, by which request and from where; action, target and detail are filled in.
+    pub by: NewAudit,
+}
+
 /// A session that has just been created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewlyStarted {
@@ -67,10 +80,11 @@ impl Store {
         &self,
         new: NewSession,
         rules: &SessionRules,
+        by: &NewAudit,
     ) -> Result<Option<NewlyStarted>> {
         transact!(self, |tx| {
             let Some(now_ms) = lock_account(tx, &new).await? else { return Ok(None) };
-            let ended = make_room(tx, new.user, rules, now_ms).await?;
+            let ended = make_room(tx, new.user, rules, by, now_ms).await?;
             let ends_at_ms = now_ms.saturating_add(rules.session_ttl_ms);
             let expires_at_ms = now_ms.saturating_add(rules.refresh_ttl_ms).min(ends_at_ms);
             let address = new.address.map(|address| address.to_string());
@@ -92,47 +106,57 @@ impl Store {
     }
 
     /// Ends a session and every token of it. Whether this call did: not when it is unknown or was revoked before.
-    pub async fn revoke_session(&self, session: SessionId, why: Revoked, token_life_ms: u64) -> Result<bool> {
+    pub async fn revoke_session(&self, session: SessionId, revoke: &Revoke) -> Result<bool> {
         let lock = format!(
-            "SELECT id FROM sessions WHERE id = ? AND revoked_at_ms IS NULL {}",
+            "SELECT user_id FROM sessions WHERE id = ? AND revoked_at_ms IS NULL {}",
             self.dialect().for_update()
         );
         transact!(self, |tx| {
-            let alive =
-                query(AssertSqlSafe(lock.clone())).bind(&session.bytes()[..]).fetch_optional(tx).await?;
-            if alive.is_some() {
-                revoke(tx, &[session], why, token_life_ms).await?;
-            }
-            Ok(alive.is_some())
+            let lock = query(AssertSqlSafe(lock.clone())).bind(&session.bytes()[..]);
+            let Some(row) = lock.fetch_optional(tx).await? else { return Ok(false) };
+            let user = UserId(at(&row, "user_id")?);
+            revoke_locked(tx, user, &[session], revoke).await?;
+            Ok(true)
         })
     }
 
-    /// Ends every session of a user, and every token of them. Returns how many it ended.
-    pub async fn revoke_sessions_of(&self, user: UserId, why: Revoked, token_life_ms: u64) -> Result<usize> {
-        transact!(self, |tx| { Ok(revoke_all_of(tx, user, why, token_life_ms).await?.len()) })
+    /// Ends every session of a user, and every token of them. Returns those it ended.
+    pub async fn revoke_sessions_of(&self, user: UserId, revoke: &Revoke) -> Result<Vec<SessionId>> {
+        transact!(self, |tx| { revoke_all_of(tx, user, revoke).await })
+    }
+
+    /// The account behind an access token of generation `ver` of a session, unless the session is revoked or has gone on to
+    /// another generation. A session without a row, as of a token minted for a load test, stands in nobody's way.
+    pub async fn account_in_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        ver: u32,
+    ) -> Result<Option<UserRow>> {
+        let over =
+            "SELECT generation FROM sessions WHERE id = ? AND (revoked_at_ms IS NOT NULL OR generation > ?)";
+        read!(self, |conn| {
+            let over = query(over).bind(&session.bytes()[..]).bind(ver).fetch_optional(conn).await?;
+            if over.is_some() { Ok(None) } else { user_in(conn, user).await }
+        })
     }
 }
 
 /// Ends every session of a user within a transaction that has changed the user's row.
-pub(crate) async fn revoke_all_of(
-    tx: &mut Conn,
-    user: UserId,
-    why: Revoked,
-    token_life_ms: u64,
-) -> Result<Vec<SessionId>> {
+pub(crate) async fn revoke_all_of(tx: &mut Conn, user: UserId, revoke: &Revoke) -> Result<Vec<SessionId>> {
     let alive = live_sessions(tx, user, 0).await?;
-    revoke(tx, &alive, why, token_life_ms).await?;
+    revoke_locked(tx, user, &alive, revoke).await?;
     Ok(alive)
 }
 
-/// Ends sessions whose rows are locked and not revoked.
-pub(crate) async fn revoke(
+/// Ends sessions of a user whose rows are locked and not revoked.
+pub(crate) async fn revoke_locked(
     tx: &mut Conn,
+    user: UserId,
     sessions: &[SessionId],
-    why: Revoked,
-    token_life_ms: u64,
+    revoke: &Revoke,
 ) -> Result<()> {
-    let (now, code) = (tx.dialect().now_ms(), why.code());
+    let (now, code) = (tx.dialect().now_ms(), revoke.why.code());
     for chunk in sessions.chunks(CHUNK) {
         let text = format!(
             "UPDATE sessions SET revoked_at_ms = {now}, revoked_why = {code} WHERE id IN ({}) AND revoked_at_ms IS NULL",
@@ -140,7 +164,17 @@ pub(crate) async fn revoke(
         );
         run_text(tx, text).await?;
     }
-    put(tx, sessions, ALL_TOKENS, token_life_ms).await
+    put(tx, sessions, ALL_TOKENS, revoke.token_life_ms).await?;
+    for session in sessions {
+        let line = NewAudit {
+            action: "session.revoked".to_owned(),
+            target: Some(AuditTarget::new("session", session)),
+            detail: format!(r#"{{"user":{user},"why":"{}"}}"#, revoke.why.as_str()),
+            ..revoke.by.clone()
+        };
+        record(tx, &line).await?;
+    }
+    Ok(())
 }
 
 /// Locks the account of a new session; the database's clock, unless the account is not what it was.
@@ -157,11 +191,18 @@ async fn lock_account(tx: &mut Conn, new: &NewSession) -> Result<Option<u64>> {
 }
 
 /// Ends the oldest sessions of a user, so that with one more there are as many as are allowed.
-async fn make_room(tx: &mut Conn, user: UserId, rules: &SessionRules, now_ms: u64) -> Result<Vec<SessionId>> {
+async fn make_room(
+    tx: &mut Conn,
+    user: UserId,
+    rules: &SessionRules,
+    by: &NewAudit,
+    now_ms: u64,
+) -> Result<Vec<SessionId>> {
     let mut alive = live_sessions(tx, user, now_ms).await?;
     let room = usize::try_from(rules.live_max.max(1) - 1).unwrap_or(usize::MAX);
     alive.truncate(alive.len().saturating_sub(room));
-    revoke(tx, &alive, Revoked::Replaced, rules.token_life_ms).await?;
+    let revoke = Revoke { why: Revoked::Replaced, token_life_ms: rules.token_life_ms, by: by.clone() };
+    revoke_locked(tx, user, &alive, &revoke).await?;
     Ok(alive)
 }
 

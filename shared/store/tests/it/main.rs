@@ -72,6 +72,8 @@ mod contract {
         sessions: a_session_starts_only_for_the_account_that_was_checked the_oldest_session_makes_room
             a_revocation_is_told_until_it_is_over a_refresh_rotates_and_its_answer_may_be_asked_for_again
             reuse_revokes_the_family_and_a_forgery_nothing a_token_expires_with_its_rest_and_with_its_session
-            of_many_refreshes_at_once_one_rotates;
+            of_many_refreshes_at_once_one_rotates a_new_password_ends_every_session_and_every_login_under_way
+            an_account_is_known_by_the_newest_token_of_a_live_session
+            what_is_over_is_purged_in_batches_and_nothing_else;
     }
 }

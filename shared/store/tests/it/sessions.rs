@@ -3,7 +3,8 @@
 use spike_domain::clock::now_ms;
 use spike_domain::{Revoked, Role, SessionId, UserId};
 use spike_store::{
-    ALL_TOKENS, NewSession, NewUser, NewlyStarted, Presented, Refreshed, SessionRules, Store, TokenHash,
+    ALL_TOKENS, AuditFilter, Conflict, NewAudit, NewSession, NewUser, NewlyStarted, Presented, Purged,
+    Refreshed, Revoke, SessionRules, Store, StoreError, TokenHash,
 };
 
 use crate::sale::eventually;
@@ -37,10 +38,18 @@ async fn start(store: &Store, user: UserId, token: u8, rules: &SessionRules) -> 
     let token_version = store.user_by_id(user).await.unwrap().unwrap().token_version;
     let address = Some("2001:db8::1".parse().unwrap());
     let new = NewSession { id, user, token_version, address, refresh_hash: hash(token) };
-    (id, store.create_session(new, rules).await.unwrap().expect("the account is as it was"))
+    (id, store.create_session(new, rules, &nobody()).await.unwrap().expect("the account is as it was"))
 }
 
-/// `(min_ver)` of a session's revocation.
+fn nobody() -> NewAudit {
+    NewAudit::default()
+}
+
+fn ending(why: Revoked, token_life_ms: u64) -> Revoke {
+    Revoke { why, token_life_ms, by: NewAudit { request_id: Some("r-1".into()), ..nobody() } }
+}
+
+/// `min_ver` of a session's revocation.
 async fn min_ver(store: &Store, session: SessionId) -> Option<u32> {
     let all = store.revocations(0).await.unwrap();
     let mut of_session = all.iter().filter(|revocation| revocation.session == session);
@@ -64,9 +73,9 @@ pub async fn a_session_starts_only_for_the_account_that_was_checked(store: &Stor
     };
     store.set_role(user, Role::Admin).await.unwrap();
     for (user, token_version) in [(user, 0), (user, 2), (UserId(i64::MAX), 0)] {
-        assert_eq!(store.create_session(new(user, token_version), &RULES).await.unwrap(), None);
+        assert_eq!(store.create_session(new(user, token_version), &RULES, &nobody()).await.unwrap(), None);
     }
-    assert!(store.create_session(new(user, 1), &RULES).await.unwrap().is_some());
+    assert!(store.create_session(new(user, 1), &RULES, &nobody()).await.unwrap().is_some());
 
     let short = SessionRules { session_ttl_ms: 1000, ..RULES };
     assert_eq!(start(store, user, 3, &short).await.1.refresh_expires_in_ms, 1000, "never beyond the session");
@@ -84,9 +93,12 @@ pub async fn the_oldest_session_makes_room(store: &Store) {
     }
     let ended: Vec<_> = store.revocations(0).await.unwrap().iter().map(|r| r.session).collect();
     assert_eq!(ended, sessions[..2]);
-    assert_eq!(store.revoke_sessions_of(user, Revoked::Disabled, 1000).await.unwrap(), 3);
-    assert_eq!(store.revoke_sessions_of(user, Revoked::Disabled, 1000).await.unwrap(), 0);
-    assert_eq!(store.revoke_sessions_of(other, Revoked::Disabled, 1000).await.unwrap(), 1);
+    assert_eq!(
+        store.revoke_sessions_of(user, &ending(Revoked::Disabled, 1000)).await.unwrap(),
+        sessions[2..]
+    );
+    assert_eq!(store.revoke_sessions_of(user, &ending(Revoked::Disabled, 1000)).await.unwrap(), []);
+    assert_eq!(store.revoke_sessions_of(other, &ending(Revoked::Role, 1000)).await.unwrap().len(), 1);
 }
 
 pub async fn a_revocation_is_told_until_it_is_over(store: &Store) {
@@ -94,10 +106,10 @@ pub async fn a_revocation_is_told_until_it_is_over(store: &Store) {
     let (short, _) = start(store, user, 1, &RULES).await;
     let (long, _) = start(store, user, 2, &RULES).await;
     let before = store.now_ms().await.unwrap();
-    assert!(store.revoke_session(short, Revoked::Logout, 300).await.unwrap());
-    assert!(!store.revoke_session(short, Revoked::Logout, 300).await.unwrap(), "once");
-    assert!(!store.revoke_session(SessionId::new(now_ms()), Revoked::Logout, 300).await.unwrap());
-    assert!(store.revoke_session(long, Revoked::Logout, 900_000).await.unwrap());
+    assert!(store.revoke_session(short, &ending(Revoked::Logout, 300)).await.unwrap());
+    assert!(!store.revoke_session(short, &ending(Revoked::Logout, 300)).await.unwrap(), "once");
+    assert!(!store.revoke_session(SessionId::new(now_ms()), &ending(Revoked::Logout, 300)).await.unwrap());
+    assert!(store.revoke_session(long, &ending(Revoked::Logout, 900_000)).await.unwrap());
     eventually("the short one is over", async || min_ver(store, short).await.is_none().then_some(())).await;
     let left = store.revocations(before).await.unwrap();
     let [left] = left[..] else { panic!("{left:?}") };
@@ -110,7 +122,8 @@ pub async fn a_revocation_is_told_until_it_is_over(store: &Store) {
 pub async fn a_refresh_rotates_and_its_answer_may_be_asked_for_again(store: &Store) {
     let user = account(store).await;
     let (session, _) = start(store, user, 1, &RULES).await;
-    let Refreshed::Rotated(renewed) = store.refresh_session(&presented(session, 1, 2), &RULES).await.unwrap()
+    let Refreshed::Rotated(renewed) =
+        store.refresh_session(&presented(session, 1, 2), &RULES, &nobody()).await.unwrap()
     else {
         panic!("the first use")
     };
@@ -119,11 +132,11 @@ pub async fn a_refresh_rotates_and_its_answer_may_be_asked_for_again(store: &Sto
     assert_eq!(min_ver(store, session).await, Some(2), "the older access token is dead");
 
     for other in [7, 8] {
-        let answer = store.refresh_session(&presented(session, 1, other), &RULES).await.unwrap();
+        let answer = store.refresh_session(&presented(session, 1, other), &RULES, &nobody()).await.unwrap();
         let Refreshed::Repeated { renewed, sealed } = answer else { panic!("{answer:?}") };
         assert_eq!((renewed.generation, sealed), (2, hash(2 | 0x80)), "the very same successor");
     }
-    let answer = store.refresh_session(&presented(session, 2, 3), &RULES).await.unwrap();
+    let answer = store.refresh_session(&presented(session, 2, 3), &RULES, &nobody()).await.unwrap();
     let Refreshed::Rotated(renewed) = answer else { panic!("{answer:?}") };
     assert_eq!((renewed.generation, min_ver(store, session).await), (3, Some(3)));
 }
@@ -134,29 +147,37 @@ pub async fn reuse_revokes_the_family_and_a_forgery_nothing(store: &Store) {
     // The successor was used already; or the time for a lost answer is over.
     for (base, used, rules) in [(10, true, RULES), (20, false, at_once)] {
         let (session, _) = start(store, user, base, &RULES).await;
-        store.refresh_session(&presented(session, base, base + 1), &RULES).await.unwrap();
+        store.refresh_session(&presented(session, base, base + 1), &RULES, &nobody()).await.unwrap();
         if used {
-            store.refresh_session(&presented(session, base + 1, base + 2), &RULES).await.unwrap();
+            store.refresh_session(&presented(session, base + 1, base + 2), &RULES, &nobody()).await.unwrap();
         }
-        let forged = store.refresh_session(&presented(session, 99, 98), &rules).await.unwrap();
+        let forged = store.refresh_session(&presented(session, 99, 98), &rules, &nobody()).await.unwrap();
         assert!(matches!(forged, Refreshed::Refused), "{forged:?}");
-        assert_eq!(store.revoke_by_token(session, &hash(99), 1000).await.unwrap(), None);
+        assert_eq!(
+            store.revoke_by_token(session, &hash(99), &ending(Revoked::Logout, 1000)).await.unwrap(),
+            false
+        );
         assert_ne!(min_ver(store, session).await, Some(ALL_TOKENS));
 
-        let reused = store.refresh_session(&presented(session, base, 90), &rules).await.unwrap();
+        let reused = store.refresh_session(&presented(session, base, 90), &rules, &nobody()).await.unwrap();
         assert!(matches!(reused, Refreshed::Reused { user: owner } if owner == user), "{reused:?}");
         assert_eq!(min_ver(store, session).await, Some(ALL_TOKENS));
         for token in [base, base + 1, base + 2] {
-            let after = store.refresh_session(&presented(session, token, 91), &rules).await.unwrap();
+            let after =
+                store.refresh_session(&presented(session, token, 91), &rules, &nobody()).await.unwrap();
             assert!(matches!(after, Refreshed::Refused), "{token}: {after:?}");
         }
     }
     // A token of one session under the name of another.
     let ((one, _), (two, _)) = (start(store, user, 30, &RULES).await, start(store, user, 31, &RULES).await);
-    let mixed = store.refresh_session(&presented(one, 31, 32), &RULES).await.unwrap();
+    let mixed = store.refresh_session(&presented(one, 31, 32), &RULES, &nobody()).await.unwrap();
     assert!(matches!(mixed, Refreshed::Refused), "{mixed:?}");
-    assert_eq!(store.revoke_by_token(two, &hash(31), 1000).await.unwrap(), Some(user));
-    assert_eq!(store.revoke_by_token(two, &hash(31), 1000).await.unwrap(), None, "once");
+    assert_eq!(store.revoke_by_token(two, &hash(31), &ending(Revoked::Logout, 1000)).await.unwrap(), true);
+    assert_eq!(
+        store.revoke_by_token(two, &hash(31), &ending(Revoked::Logout, 1000)).await.unwrap(),
+        false,
+        "once"
+    );
 }
 
 pub async fn a_token_expires_with_its_rest_and_with_its_session(store: &Store) {
@@ -168,9 +189,90 @@ pub async fn a_token_expires_with_its_rest_and_with_its_session(store: &Store) {
     let begun = store.now_ms().await.unwrap();
     eventually("they are over", async || (store.now_ms().await.unwrap() > begun + 300).then_some(())).await;
     for (session, token) in [(rested, 1), (old, 2)] {
-        let answer = store.refresh_session(&presented(session, token, 9), &RULES).await.unwrap();
+        let answer = store.refresh_session(&presented(session, token, 9), &RULES, &nobody()).await.unwrap();
         assert!(matches!(answer, Refreshed::Refused), "{token}: {answer:?}");
     }
+}
+
+pub async fn a_new_password_ends_every_session_and_every_login_under_way(store: &Store) {
+    let (user, other) = (account(store).await, account(store).await);
+    let (one, _) = start(store, user, 1, &RULES).await;
+    let (two, _) = start(store, user, 2, &RULES).await;
+    let (theirs, _) = start(store, other, 3, &RULES).await;
+    let change = ending(Revoked::Password, 1000);
+    assert_eq!(store.set_password(user, 0, "new hash", &change).await.unwrap(), [one, two]);
+    let row = store.user_by_id(user).await.unwrap().unwrap();
+    assert_eq!((row.password_hash.as_str(), row.token_version), ("new hash", 1));
+    assert_eq!(
+        [min_ver(store, one).await, min_ver(store, two).await, min_ver(store, theirs).await],
+        [Some(ALL_TOKENS), Some(ALL_TOKENS), None]
+    );
+    let late = store.set_password(user, 0, "another hash", &change).await.unwrap_err();
+    assert!(matches!(late, StoreError::Conflict { what: Conflict::Other }), "{late:?}");
+    let new = NewSession {
+        id: SessionId::new(now_ms()),
+        user,
+        token_version: 0,
+        address: None,
+        refresh_hash: hash(4),
+    };
+    assert_eq!(store.create_session(new, &RULES, &nobody()).await.unwrap(), None, "checked the old password");
+
+    let filter = AuditFilter { action: Some("session.revoked".into()), ..AuditFilter::default() };
+    let lines = store.audit(&filter, None, 10).await.unwrap();
+    let told: Vec<_> =
+        lines.iter().map(|line| (line.what.target.clone().unwrap().id, &line.what.detail)).collect();
+    let detail = format!(r#"{{"user":{user},"why":"password"}}"#);
+    assert_eq!(told, [(two.to_string(), &detail), (one.to_string(), &detail)]);
+    assert!(lines.iter().all(|line| line.what.request_id.as_deref() == Some("r-1")));
+}
+
+pub async fn an_account_is_known_by_the_newest_token_of_a_live_session(store: &Store) {
+    let user = account(store).await;
+    let (session, _) = start(store, user, 1, &RULES).await;
+    let known = async |session, ver| {
+        let account = store.account_in_session(user, session, ver).await.unwrap();
+        account.map(|account| account.id)
+    };
+    assert_eq!(known(session, 1).await, Some(user));
+    assert_eq!(known(SessionId::new(now_ms()), 0).await, Some(user), "a session without a row");
+    store.refresh_session(&presented(session, 1, 2), &RULES, &nobody()).await.unwrap();
+    assert_eq!((known(session, 1).await, known(session, 2).await), (None, Some(user)));
+    assert!(store.revoke_session(session, &ending(Revoked::Logout, 1000)).await.unwrap());
+    assert_eq!((known(session, 2).await, known(session, u32::MAX).await), (None, None));
+    assert!(store.account_in_session(UserId(i64::MAX), session, 9).await.unwrap().is_none());
+}
+
+pub async fn what_is_over_is_purged_in_batches_and_nothing_else(store: &Store) {
+    let user = account(store).await;
+    let many = SessionRules { live_max: 100, ..RULES };
+    let short = SessionRules { refresh_ttl_ms: 1, token_life_ms: 1, ..many };
+    let (alive, _) = start(store, user, 1, &many).await;
+    store.refresh_session(&presented(alive, 1, 2), &many, &nobody()).await.unwrap();
+    for token in 10..15 {
+        let (session, _) = start(store, user, token, &short).await;
+        store.revoke_session(session, &ending(Revoked::Logout, 1)).await.unwrap();
+    }
+    let begun = store.now_ms().await.unwrap();
+    eventually("they are over", async || (store.now_ms().await.unwrap() > begun + 1).then_some(())).await;
+    let kept = store.purge_sessions(100, 3_600_000).await.unwrap();
+    assert_eq!(kept, Purged { revocations: 5, ..Purged::default() }, "sessions are kept a while");
+    let mut left = Purged { tokens: 5, sessions: 5, revocations: 0 };
+    for _ in 0..10 {
+        let purged = store.purge_sessions(2, 0).await.unwrap();
+        assert!(purged.tokens <= 2 && purged.sessions <= 2, "{purged:?}");
+        left =
+            Purged { tokens: left.tokens - purged.tokens, sessions: left.sessions - purged.sessions, ..left };
+    }
+    assert_eq!(left, Purged::default());
+    let (answer, again) = (presented(alive, 2, 3), presented(alive, 1, 4));
+    let renewed = store.refresh_session(&answer, &many, &nobody()).await.unwrap();
+    assert!(matches!(renewed, Refreshed::Rotated(_)), "{renewed:?}");
+    let reused = store.refresh_session(&again, &many, &nobody()).await.unwrap();
+    assert!(
+        matches!(reused, Refreshed::Reused { .. }),
+        "a spent token of a live session is remembered: {reused:?}"
+    );
 }
 
 pub async fn of_many_refreshes_at_once_one_rotates(store: &Store) {
@@ -179,7 +281,9 @@ pub async fn of_many_refreshes_at_once_one_rotates(store: &Store) {
     let mut asked = tokio::task::JoinSet::new();
     for number in 0..40 {
         let store = store.clone();
-        asked.spawn(async move { store.refresh_session(&presented(session, 200, number), &RULES).await });
+        asked.spawn(async move {
+            store.refresh_session(&presented(session, 200, number), &RULES, &nobody()).await
+        });
     }
     let (mut rotated, mut repeated) = (0, Vec::new());
     while let Some(answer) = asked.join_next().await {
