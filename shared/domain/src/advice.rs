@@ -17,6 +17,9 @@ impl Reason {
             Self::InvalidCredentials => {
                 "Ask for e-mail and password again. An unknown account gets the same answer."
             }
+            Self::InvalidRefreshToken => {
+                "Log in again; the session is over, or another one has used its token."
+            }
             Self::Forbidden => "Nothing helps but another role; do not repeat.",
             Self::NotFound => "Do not repeat. What belongs to another user looks like this too.",
             Self::MethodNotAllowed => "Use one of the methods that the `Allow` header names.",
