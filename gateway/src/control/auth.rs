@@ -5,31 +5,35 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde_json::{Value, json};
-use spike_domain::{Reason, Role};
+use spike_domain::Role;
 use spike_store::{NewUser, UserRow};
 use uuid::Uuid;
 
 use super::me::user_view;
-use super::{Answer, Control, Fields, Refusal, Result, email};
+use super::password_policy::{PASSWORD_CHARS, new_password};
+use super::{Answer, Control, Fields, Origin, Refusal, Result, credentials, email};
 
-/// Characters of a new password. More would be free work for us, fewer are guessed.
-pub(super) const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
 /// Characters of a name.
 pub(super) const NAME_CHARS: RangeInclusive<usize> = 1..=200;
 /// Characters of an e-mail with the blanks that are trimmed.
 pub(super) const EMAIL_CHARS: RangeInclusive<usize> = 3..=300;
 
 /// Body: `email`, `password`, `name` (optional: the part before the `@`). 201 with a token, as if logged in.
-pub(super) async fn register(State(control): State<Arc<Control>>, mut body: Fields) -> Result<Answer> {
+pub(super) async fn register(
+    State(control): State<Arc<Control>>,
+    origin: Origin,
+    mut body: Fields,
+) -> Result<Answer> {
     let given = body.text("email", EMAIL_CHARS);
     let address = email::normalise(&given);
     if address.is_none() && !given.is_empty() {
         body.wrong::<()>("email", "must be an e-mail address");
     }
-    let password = body.text("password", PASSWORD_CHARS);
+    let password = new_password(&mut body, "password", &given);
     let name = body.optional_text("name", NAME_CHARS);
     body.finish()?;
     let address = address.ok_or_else(|| Refusal::field("email", "must be an e-mail address"))?;
+    credentials::admit_registration(&control, &origin)?;
     let name = name.unwrap_or_else(|| address.split('@').next().unwrap_or_default().to_owned());
 
     let password_hash = control.passwords.hash(password).await?;
@@ -41,22 +45,17 @@ pub(super) async fn register(State(control): State<Arc<Control>>, mut body: Fiel
 }
 
 /// Body: `email`, `password`. A wrong password, an unknown account and a disabled one get the same answer after the same
-/// work.
-pub(super) async fn login(State(control): State<Arc<Control>>, mut body: Fields) -> Result<Answer> {
+/// work; too many of them are told to wait.
+pub(super) async fn login(
+    State(control): State<Arc<Control>>,
+    origin: Origin,
+    mut body: Fields,
+) -> Result<Answer> {
     let address = body.text("email", EMAIL_CHARS);
     let password = body.text("password", 1..=*PASSWORD_CHARS.end());
     body.finish()?;
-
-    let account = match email::normalise(&address) {
-        Some(address) => control.store.user_by_email(&address).await?,
-        None => None,
-    };
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    let matches = control.passwords.verify(password, hash).await?;
-    match account.filter(|account| matches && !account.disabled) {
-        Some(account) => Ok(Answer::ok(session(&control, &account))),
-        None => Err(Refusal::new(Reason::InvalidCredentials)),
-    }
+    let account = credentials::check(&control, &address, password, &origin).await?;
+    Ok(Answer::ok(session(&control, &account)))
 }
 
 fn session(control: &Control, account: &UserRow) -> Value {

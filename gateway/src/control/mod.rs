@@ -20,14 +20,18 @@ mod accept;
 mod auth;
 mod conservation;
 mod contract;
+mod credentials;
 mod email;
 mod events;
 mod fields;
 mod identity;
 mod layers;
+mod logins;
 mod me;
 mod operations;
 mod orders;
+mod origin;
+mod password_policy;
 mod passwords;
 mod products;
 mod query;
@@ -42,8 +46,11 @@ pub use email::normalise as normalise_email;
 pub use events::event_view;
 pub use fields::Fields;
 pub use identity::{Admin, Identity, Named, NamedPair};
+pub use logins::{Attempt, Logins, Wait, network};
 pub use orders::order_view;
-pub use passwords::{Passwords, hash_now};
+pub use origin::Origin;
+pub use password_policy::{PASSWORD_CHARS, WeakPassword, check_new_password};
+pub use passwords::{Passwords, QueueLength, hash_now};
 pub use query::{CursorQuery, PageQuery};
 pub use refusal::{Refusal, Result};
 pub use render::{Answer, X_REQUEST_ID};
@@ -59,6 +66,8 @@ pub struct Control {
     pub tokens: Arc<Tokens>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Who may try a password now.
+    pub logins: Arc<Logins>,
     /// The settings.
     pub config: Arc<Config>,
     /// How long an operator waits for a worker to carry a wish out; 10 s unless a test says otherwise.
@@ -74,9 +83,10 @@ impl Control {
     /// Where the system has no thread or no randomness left at the start.
     pub fn new(config: Arc<Config>, store: Store, ledger: Stock, tokens: Arc<Tokens>) -> Self {
         let passwords = Passwords::start(&config.auth).expect("threads and randomness for hashing passwords");
+        let logins = Arc::new(Logins::new(&config.login));
         let now_ms = Box::new(spike_domain::clock::now_ms);
         let (worker_wait, on_panic) = (operations::WORKER_WAIT, Arc::new(|| ()));
-        Self { store, ledger, tokens, passwords, config, worker_wait, now_ms, on_panic }
+        Self { store, ledger, tokens, passwords, logins, config, worker_wait, now_ms, on_panic }
     }
 
     /// Another clock, in Unix milliseconds: the one the hot cores check tokens with, or tokens minted here would be
@@ -94,9 +104,14 @@ impl Control {
         self
     }
 
+    /// Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        (self.now_ms)()
+    }
+
     /// Unix seconds.
     pub fn now_s(&self) -> u64 {
-        (self.now_ms)() / 1000
+        self.now_ms() / 1000
     }
 }
 

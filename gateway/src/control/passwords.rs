@@ -2,6 +2,7 @@
 //! sidecar's threads nor fill memory, it is told to come back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,12 +17,40 @@ use super::refusal::{Refusal, Result};
 /// The hashing threads. They end when this is dropped.
 pub struct Passwords {
     jobs: SyncSender<Job>,
+    waiting: QueueLength,
     argon2: Argon2<'static>,
     /// Hash of a password nobody has, for accounts that do not exist.
     dummy: String,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// How many passwords wait for a thread.
+#[derive(Debug, Clone, Default)]
+pub struct QueueLength(Arc<AtomicUsize>);
+
+impl QueueLength {
+    /// At this moment.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A place in the queue, left by being dropped.
+struct Place(QueueLength);
+
+impl Place {
+    fn taken(queue: &QueueLength) -> Self {
+        queue.0.fetch_add(1, Ordering::Relaxed);
+        Self(queue.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Passwords {
     /// Starts the threads and hashes once.
@@ -37,7 +66,21 @@ impl Passwords {
             let inbox = Arc::clone(&inbox);
             std::thread::Builder::new().name(format!("password-{number}")).spawn(move || work(&inbox))?;
         }
-        Ok(Self { jobs, argon2, dummy })
+        Ok(Self { jobs, waiting: QueueLength::default(), argon2, dummy })
+    }
+
+    /// The queue's length, for a metric.
+    pub fn waiting(&self) -> QueueLength {
+        self.waiting.clone()
+    }
+
+    /// Whether `hash` was made with less work than is configured now, or is none; then the next right password is hashed
+    /// again.
+    pub fn outgrown(&self, hash: &str) -> bool {
+        let Ok(parsed) = PasswordHash::new(hash) else { return true };
+        let Ok(old) = Params::try_from(&parsed) else { return true };
+        let now = self.argon2.params();
+        old.m_cost() < now.m_cost() || old.t_cost() < now.t_cost() || old.p_cost() < now.p_cost()
     }
 
     /// The PHC string of a new password. Errors: `overloaded` when the queue is full.
@@ -64,7 +107,9 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (reply, answer) = oneshot::channel();
+        let place = Place::taken(&self.waiting);
         let job: Job = Box::new(move || {
+            drop(place);
             // Whoever asked may have gone while the job waited; then its work is not worth 30 ms.
             if !reply.is_closed() {
                 let _ = reply.send(work());
@@ -135,6 +180,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hash_that_was_cheaper_is_outgrown() {
+        let mut cheap = auth();
+        let old = hash_now(&cheap, "x").unwrap();
+        cheap.argon2_iterations += 1;
+        let grown = Passwords::start(&cheap).unwrap();
+        assert!(grown.outgrown(&old) && grown.outgrown("no hash"));
+        assert!(!grown.outgrown(&hash_now(&cheap, "x").unwrap()));
+        assert!(
+            !Passwords::start(&auth()).unwrap().outgrown(&hash_now(&cheap, "x").unwrap()),
+            "dearer is fine"
+        );
+    }
+
+    #[tokio::test]
     async fn a_full_queue_sheds_and_a_panic_costs_no_thread() {
         let passwords = Passwords::start(&auth()).unwrap();
         let (started, has_started) = oneshot::channel();
@@ -149,6 +208,7 @@ mod tests {
             let queued = passwords.run(|| 5);
             let shed = async {
                 let refusal = passwords.run(|| 6).await.unwrap_err();
+                assert_eq!(passwords.waiting().get(), 1);
                 release.send(()).unwrap();
                 refusal.reason
             };
@@ -157,5 +217,6 @@ mod tests {
         let (busy, (queued, shed)): (Result<()>, _) = tokio::join!(busy, waiting);
         assert_eq!(busy.unwrap_err().reason, Reason::Internal);
         assert_eq!((queued.unwrap(), shed), (5, Reason::Overloaded));
+        assert_eq!(passwords.waiting().get(), 0);
     }
 }

@@ -26,6 +26,8 @@ pub struct Refusal {
     pub errors: Vec<FieldError>,
     /// What the client may need, such as an id.
     pub data: Option<Value>,
+    /// Seconds for `Retry-After` in place of the dictionary's.
+    pub retry_after_s: Option<u32>,
     /// What went wrong below; never leaves this process.
     pub cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -42,7 +44,7 @@ enum Failure {
 impl Refusal {
     /// Refuses with the dictionary's words.
     pub fn new(reason: Reason) -> Self {
-        Self { reason, detail: None, errors: Vec::new(), data: None, cause: None }
+        Self { reason, detail: None, errors: Vec::new(), data: None, retry_after_s: None, cause: None }
     }
 
     /// Says it in other words.
@@ -50,6 +52,12 @@ impl Refusal {
     pub fn detail(mut self, detail: &'static str) -> Self {
         self.detail = Some(detail);
         self
+    }
+
+    /// 429 until `wait_ms` have passed: one more try then.
+    pub fn wait(wait_ms: u64) -> Self {
+        let seconds = u32::try_from(wait_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        Self { retry_after_s: Some(seconds.max(1)), ..Self::new(Reason::TooManyRequests) }
     }
 
     /// 422 naming one field.

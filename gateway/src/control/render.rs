@@ -17,6 +17,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::accept::{Form, form};
+use super::origin::RequestId;
 use super::refusal::Refusal;
 use crate::envelope;
 
@@ -74,11 +75,12 @@ impl IntoResponse for Unrendered {
 }
 
 /// The layer.
-pub(super) async fn render(request: Request, next: Next) -> Response {
+pub(super) async fn render(mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let form = form(request.headers());
     let span =
         tracing::info_span!("request", %request_id, method = %request.method(), path = request.uri().path());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     // Pages and files outside the API are sent as they are, whatever is accepted.
     let strict = request.uri().path().starts_with("/api/");
     let mut response = if strict && form == Form::NotAcceptable {
@@ -107,8 +109,15 @@ fn refuse(response: &mut Response, refusal: &Refusal, form: Form, request_id: &s
     *response.status_mut() =
         StatusCode::from_u16(reason.status()).expect("the dictionary has true statuses only");
     let headers = response.headers_mut();
-    if let Some(seconds) = envelope::retry_after_s(reason) {
+    if let Some(seconds) = refusal.retry_after_s.or(envelope::retry_after_s(reason)) {
         headers.insert(RETRY_AFTER, seconds.into());
+        if reason == Reason::TooManyRequests {
+            let policy = format!("\"tries\";q=1;w={seconds}");
+            let limit = format!("\"tries\";r=0;t={seconds}");
+            for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
+                headers.insert(name, HeaderValue::try_from(value).expect("digits and letters"));
+            }
+        }
     }
     if reason.status() == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -21,11 +20,7 @@ use super::connection::Connection;
 use super::route::{Route, route};
 use super::watched::Stage;
 use super::{Core, buy, status};
-use crate::bridge::{ColdBody, NotCrossed};
-
-/// The peer's address, for the control API; set on every request that crosses the bridge.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
+use crate::bridge::{ClientAddress, ColdBody, NotCrossed};
 
 /// Answers one request of `connection`.
 pub async fn answer(

@@ -32,6 +32,12 @@ impl Quota {
         Self { period_ns: ms * 1_000_000, tolerance_ns: 0 }
     }
 
+    /// `burst` requests at once, and after them one every `ms` milliseconds; 0 is no limit.
+    pub fn burst_every_ms(burst: u32, ms: u64) -> Self {
+        let period_ns = ms * 1_000_000;
+        Self { period_ns, tolerance_ns: period_ns * u64::from(burst.max(1) - 1) }
+    }
+
     /// Whether this limits anything.
     pub fn on(&self) -> bool {
         self.period_ns != 0

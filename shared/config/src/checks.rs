@@ -53,6 +53,7 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
 pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let secret = &config.auth.secret;
     let public = reader.default_text("auth.secret");
+    let public_password = reader.default_text("admin.password");
     let is_public = |part: &Backend| {
         let password = part.server().and_then(|url| url.password.as_ref());
         password.is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
@@ -63,6 +64,11 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
             "auth.secret",
             "a secret of your own of at least 32 bytes, such as the output of `openssl rand -hex 32`",
         ),
+        (
+            config.admin.email.is_some() && config.admin.password.expose() == public_password,
+            "admin.password",
+            "a password of your own, or an empty admin.email",
+        ),
         (is_public(&config.amqp.url), "amqp.url", "a password that is not a well-known default"),
         (is_public(&config.database.url), "database.url", "a password that is not a well-known default"),
         (is_public(&config.redis.url), "redis.url", "a password that is not a well-known default"),
@@ -70,7 +76,9 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let mut warnings = Vec::new();
     for (found, key, allowed) in findings.into_iter().filter(|(found, ..)| *found) {
         match config.profile {
-            Profile::Prod => reader.require(!found, key, &["profile"], &format!("in prod {allowed}")),
+            Profile::Prod => {
+                reader.require(!found, key, &["profile", "admin.email"], &format!("in prod {allowed}"));
+            }
             Profile::Staging => {
                 warnings.push(format!("{}: prod would demand {allowed}", env_name(key)));
             }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 mod address_block;
+mod admin;
 mod affinity;
 mod amqp;
 mod auth;
@@ -21,6 +22,7 @@ mod http;
 mod layers;
 mod limits;
 mod log;
+mod login;
 mod nearest;
 mod outbox;
 mod profile;
@@ -36,6 +38,7 @@ mod tests;
 mod worker;
 
 pub use address_block::AddressBlock;
+pub use admin::AdminConfig;
 pub use affinity::allowed_cpus;
 pub use amqp::AmqpConfig;
 pub use auth::AuthConfig;
@@ -48,6 +51,7 @@ pub use hot::{Driver, HotConfig};
 pub use http::HttpConfig;
 pub use limits::{LimitsConfig, Rate};
 pub use log::{LogConfig, LogFormat};
+pub use login::LoginConfig;
 pub use outbox::OutboxConfig;
 pub use profile::Profile;
 pub use reader::Setting;
@@ -96,6 +100,10 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// Tokens and passwords.
     pub auth: AuthConfig,
+    /// Logins that fail, and registering.
+    pub login: LoginConfig,
+    /// The first administrator.
+    pub admin: AdminConfig,
     /// The log.
     pub log: LogConfig,
     /// What is allowed here but would not be in prod; to be logged once the log is up.
@@ -174,6 +182,8 @@ impl Config {
             worker: WorkerConfig::read(reader),
             outbox: OutboxConfig::read(reader),
             auth: AuthConfig::read(reader),
+            login: LoginConfig::read(reader),
+            admin: AdminConfig::read(reader),
             log: LogConfig::read(reader, profile),
             warnings: Vec::new(),
         }

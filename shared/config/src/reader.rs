@@ -189,6 +189,15 @@ impl Section<'_> {
         })
     }
 
+    /// An e-mail address in lower case.
+    pub(crate) fn email(&mut self, key: &str) -> Option<String> {
+        self.read(key, "an e-mail address, or empty".to_owned(), show_plain, |raw| match raw.text() {
+            Some(email) if email.is_empty() => Ok(None),
+            Some(email) if is_email(&email) => Ok(Some(email.to_ascii_lowercase())),
+            _ => Err(""),
+        })
+    }
+
     pub(crate) fn header(&mut self, key: &str) -> Option<String> {
         self.read(key, "a header name, or empty".to_owned(), show_plain, |raw| match raw.text() {
             Some(name) if name.is_empty() => Ok(None),
@@ -228,6 +237,12 @@ fn is_origin(word: &str) -> bool {
     rest.is_some_and(|host| {
         !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
     })
+}
+
+/// Roughly: the control API knows exactly, and refuses at the start what it would refuse at a login.
+fn is_email(word: &str) -> bool {
+    let graphic = word.bytes().all(|b| b.is_ascii_graphic());
+    graphic && word.split_once('@').is_some_and(|(local, host)| !local.is_empty() && host.contains('.'))
 }
 
 fn is_header_name(name: &str) -> bool {

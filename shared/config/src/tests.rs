@@ -69,6 +69,10 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_AUTH_SECRET", "not \u{fffd} UTF-8", "***"),
         ("SPIKE_AUTH_LEEWAY_S", "29", "30 to 60"),
         ("SPIKE_AUTH_ARGON2_MEMORY_KIB", "19455", "19456 to 1048576"),
+        ("SPIKE_ADMIN_EMAIL", "admin", "an e-mail address, or empty"),
+        ("SPIKE_ADMIN_PASSWORD", "", "any text that is not empty"),
+        ("SPIKE_LOGIN_ACCOUNT_WAIT_MAX_S", "31", "0 to 30"),
+        ("SPIKE_LOGIN_TABLE_SLOTS", "1000", "a power of two"),
         ("SPIKE_LOG_FORMAT", "xml", "auto, text or json"),
         ("SPIKE_LOG_LEVEL", "", "any text that is not empty"),
     ];
@@ -86,6 +90,7 @@ fn each_setting_refuses_what_it_is_not() {
         "auth.issuer",
         "auth.audience",
         "auth.key_id",
+        "admin.password",
         "log.level",
         "http.client_ip_header",
     ];
@@ -188,6 +193,7 @@ fn a_file_is_found_by_argument_or_by_variable() {
 fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     let own = [
         ("SPIKE_AUTH_SECRET", GOOD_SECRET),
+        ("SPIKE_ADMIN_PASSWORD", "a password of our own"),
         ("SPIKE_AMQP_URL", "amqp://shop:correct-horse@queue.example/shop"),
         ("SPIKE_DATABASE_URL", "mysql://shop:battery-staple@db.example/shop"),
     ];
@@ -199,6 +205,7 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     let public = [
         ("SPIKE_AUTH_SECRET", &GOOD_SECRET[1..]),
         ("SPIKE_AUTH_SECRET", "spike-development-secret-not-for-production"),
+        ("SPIKE_ADMIN_PASSWORD", "spike-development-admin"),
         ("SPIKE_AMQP_URL", "amqp://guest:guest@queue.example"),
         ("SPIKE_DATABASE_URL", "mysql://spike:spike@db.example/spike"),
         ("SPIKE_REDIS_URL", "redis://:spike@cache.example"),
@@ -221,7 +228,9 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     // With nothing set at all the embedded parts have no password to be public.
     let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the default is public");
     let names: Vec<_> = errors.all().iter().map(ConfigError::name).collect();
-    assert_eq!(names, ["SPIKE_AUTH_SECRET"], "{errors}");
+    assert_eq!(names, ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD"], "{errors}");
+    let nobody = [("SPIKE_PROFILE", "prod"), ("SPIKE_AUTH_SECRET", GOOD_SECRET), ("SPIKE_ADMIN_EMAIL", "")];
+    assert_eq!(with(&nobody).expect("no administrator is made").admin.email, None);
 }
 
 #[test]
@@ -327,6 +336,8 @@ fn the_docstrings_name_each_variable_and_what_is_allowed() {
         include_str!("worker.rs"),
         include_str!("outbox.rs"),
         include_str!("auth.rs"),
+        include_str!("login.rs"),
+        include_str!("admin.rs"),
         include_str!("log.rs"),
     ];
     let documented =

@@ -1,5 +1,7 @@
 //! Table `users`.
 
+use std::net::IpAddr;
+
 use spike_domain::{Role, UserId};
 
 use sqlx::AssertSqlSafe;
@@ -95,6 +97,31 @@ impl Store {
             })?);
         }
         Ok(ids)
+    }
+
+    /// Replaces a password's hash by another of the same password, unless it has changed meanwhile. Whether it did.
+    pub async fn rehash_password(&self, user: UserId, old_hash: &str, new_hash: &str) -> Result<bool> {
+        let now = self.dialect().now_ms();
+        let text = format!(
+            "UPDATE users SET password_hash = ?, updated_at_ms = {now} WHERE id = ? AND password_hash = ?"
+        );
+        transact!(self, |tx| {
+            let query = query(AssertSqlSafe(text.clone())).bind(new_hash).bind(user.0).bind(old_hash);
+            Ok(query.execute(tx).await?.rows == 1)
+        })
+    }
+
+    /// Addresses from which an account has logged in, as far as its sessions remember; at most 100. Empty for an unknown
+    /// account.
+    pub async fn addresses_of(&self, email: &str) -> Result<Vec<IpAddr>> {
+        let email = normalised(email);
+        let text = "SELECT DISTINCT sessions.address AS address FROM users JOIN sessions ON sessions.user_id = users.id \
+                    WHERE users.email = ? AND sessions.address IS NOT NULL LIMIT 100";
+        read!(self, |conn| {
+            let rows = query(text).bind(&email).fetch_all(conn).await?;
+            let address = |row| at::<String>(row, "address").map(|text| text.parse().ok());
+            Ok(rows.iter().map(address).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        })
     }
 
     /// Changes what a user may do and ends every older token. Errors: `NotFound`.

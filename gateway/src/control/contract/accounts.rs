@@ -7,7 +7,8 @@ use super::operation::Operation;
 use super::schema::{
     example, id, moment, named, object, optional, request, required, text, units, word, words,
 };
-use crate::control::auth::{EMAIL_CHARS, NAME_CHARS, PASSWORD_CHARS};
+use crate::control::PASSWORD_CHARS;
+use crate::control::auth::{EMAIL_CHARS, NAME_CHARS};
 
 pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
     let operation = |id, summary| Operation::new("accounts", id, summary);
@@ -19,7 +20,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
                 optional("name", text(NAME_CHARS)),
             ]))
             .answers(201, "The account and its tokens", named("Session"), &["Location"])
-            .refuses(&[Reason::EmailTaken]),
+            .refuses(&[Reason::EmailTaken, Reason::TooManyRequests]),
         ("POST", "/api/v1/auth/login") => operation("login", "Get tokens for an account")
             .notes("A wrong password, an unknown account and a disabled one get the same answer after the same work.")
             .body(request([
@@ -27,7 +28,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
                 required("password", text(1..=*PASSWORD_CHARS.end())),
             ]))
             .answers(200, "The account and its tokens", named("Session"), &[])
-            .refuses(&[Reason::InvalidCredentials]),
+            .refuses(&[Reason::InvalidCredentials, Reason::TooManyRequests]),
         ("GET", "/api/v1/users/me") => operation("getMe", "The account behind the token")
             .answers(200, "The account", named("User"), &[]),
         _ => return None,

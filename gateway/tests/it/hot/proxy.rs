@@ -1,7 +1,7 @@
 //! The PROXY protocol, as the trusted proxy 127.0.0.2 speaks it and as others may not.
 
 use axum::extract::Request;
-use spike_gateway::hot::service::ClientAddress;
+use spike_gateway::bridge::ClientAddress;
 
 use super::core::{HotCore, Wishes};
 use super::raw::Client;
