@@ -5,6 +5,7 @@
 
 mod accounts;
 mod answers;
+mod arrows;
 mod backlog;
 mod bad_configuration;
 mod bodies;

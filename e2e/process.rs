@@ -59,6 +59,14 @@ impl Process {
         self.wait_ready();
     }
 
+    /// Starts it again with other variables besides, and does not wait for it.
+    pub fn launch_with(&mut self, variables: &[(&str, &str)]) {
+        self.kill9();
+        let mut env = self.env.clone();
+        env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.child = spawn(self.role, &env, &self.dir);
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -76,7 +84,8 @@ impl Process {
         until(&format!("the {} ends", self.role), || self.child.try_wait().expect("it can be waited for"))
     }
 
-    fn wait_ready(&mut self) {
+    /// Waits until it says that it is ready.
+    pub fn wait_ready(&mut self) {
         until(&format!("the {} is ready; its log is in {}", self.role, self.dir.display()), || {
             let ended = self.child.try_wait().expect("it can be waited for");
             assert!(ended.is_none(), "the {} ended: {}", self.role, self.log());

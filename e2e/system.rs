@@ -53,12 +53,14 @@ pub struct Sale {
     pub opens_in_ms: i64,
     /// Milliseconds from now.
     pub ends_in_ms: i64,
+    /// Seconds an order may stay unpaid.
+    pub pay_timeout_s: u32,
 }
 
 impl Sale {
     /// A sale that is open, for an hour.
     pub fn of(total: u32) -> Self {
-        Self { total, per_user_limit: 1, opens_in_ms: -1000, ends_in_ms: 3_600_000 }
+        Self { total, per_user_limit: 1, opens_in_ms: -1000, ends_in_ms: 3_600_000, pay_timeout_s: 3600 }
     }
 }
 
@@ -136,7 +138,7 @@ impl System {
         let moment = |in_ms: i64| rfc3339(now_ms().checked_add_signed(in_ms).expect("a time after 1970"));
         let event = json!({
             "product_id": product["id"], "name": "Sale", "price": price, "total": sale.total,
-            "per_user_limit": sale.per_user_limit, "pay_timeout_s": 3600,
+            "per_user_limit": sale.per_user_limit, "pay_timeout_s": sale.pay_timeout_s,
             "starts_at": moment(sale.opens_in_ms), "ends_at": moment(sale.ends_in_ms),
         });
         let event =

@@ -53,6 +53,7 @@ enum Role {
 }
 
 fn main() -> ExitCode {
+    let _failpoints = spike_telemetry::arm_from_environment();
     let Cli { config, role } = Cli::parse();
     outcome::exit_code(run(role, config.as_deref()))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use spike_telemetry::Arrow;
+
 use crate::Jobs;
 use crate::stop::Stop;
 
@@ -14,6 +16,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         match jobs.store.expire_due(ORDERS_A_CALL).await {
             Ok(cancelled) => {
                 if !cancelled.is_empty() {
+                    Arrow::ExpireCommitted.pass();
                     tracing::info!(orders = cancelled.len(), "unpaid orders cancelled");
                     jobs.restock.notify_one();
                 }

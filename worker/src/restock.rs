@@ -9,6 +9,7 @@ use std::time::Duration;
 use spike_domain::{EventId, OrderId};
 use spike_stock::EndedOrder;
 use spike_store::{Fenced, Marker};
+use spike_telemetry::Arrow;
 
 use crate::Jobs;
 use crate::stop::Stop;
@@ -60,9 +61,13 @@ async fn release(jobs: &Jobs, event: EventId, epoch: u64, markers: &[Marker]) ->
         .map(|marker| EndedOrder { user: marker.user, order: marker.order, state: marker.status.into() })
         .collect();
     let units = jobs.ledger.release(event, epoch, &ended).await?;
+    Arrow::RestockReleased.pass();
     let orders: Vec<OrderId> = markers.iter().map(|marker| marker.order).collect();
     match jobs.store.markers_done(event, epoch, &orders).await? {
-        Fenced::Done(_) => Ok(units),
+        Fenced::Done(_) => {
+            Arrow::RestockMarked.pass();
+            Ok(units)
+        }
         Fenced::EpochMoved { now } => anyhow::bail!("the epoch moved to {now} meanwhile"),
     }
 }

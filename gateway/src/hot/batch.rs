@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use spike_stock::Refused;
 use spike_stock::reserve::{Buyer, Decided, Decision};
-use spike_telemetry::Counter;
+use spike_telemetry::{Arrow, Counter};
 
 use super::Core;
 use crate::local::EventLocal;
@@ -130,6 +130,7 @@ impl Batch {
                 core.line.reserve(&event, ledger.epoch, now_ms, &buyers).await
             }
         };
+        Arrow::GatewayReserved.pass();
         learn(core, &event, &result);
         match result {
             Ok(decided) => {

@@ -18,6 +18,7 @@ use spike_config::{AmqpConfig, RelayConfig};
 use spike_domain::{EntryId, EventId, OrdersMessage, OutboxEntry, clock};
 use spike_stock::Stock;
 use spike_store::Store;
+use spike_telemetry::Arrow;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -194,15 +195,18 @@ impl Relay {
         let messages: Vec<OrdersMessage> =
             entries.into_iter().flat_map(|(event, entries)| join(event, entries, self.orders_max)).collect();
         for window in messages.chunks(self.window) {
+            Arrow::RelayRead.pass();
             if !self.sink.publish(window).await {
                 return;
             }
+            Arrow::RelayConfirmed.pass();
             for message in window.iter().filter(|_| acknowledge) {
                 let ids: Vec<EntryId> = message.entries.iter().map(|entry| entry.id).collect();
                 if let Err(error) = self.ledger.ack(message.event, &ids).await {
                     // They will be taken over as idle and published twice, which is allowed.
                     tracing::warn!(event = %message.event, %error, entries = ids.len(), "published entries not acknowledged");
                 }
+                Arrow::RelayAcked.pass();
             }
         }
     }

@@ -3,12 +3,14 @@
 //! Counting never locks and never allocates, so that it may be done on the path of a buy; summing is done by the
 //! one who scrapes.
 
+mod arrow;
 mod counters;
 mod log;
 pub mod ops;
 mod prometheus;
 mod redacted;
 
+pub use arrow::{Arrow, arm_from_environment};
 pub use counters::{Counter, Counters, Kind};
 pub use log::{Format, InitError, init};
 pub use redacted::Redacted;

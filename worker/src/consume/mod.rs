@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use spike_broker::{Backoff, BrokerError, Consumer, Delivery, topology};
 use spike_domain::{EventId, OrderStatus};
+use spike_telemetry::Arrow;
 use tokio::time::Instant;
 
 use crate::Jobs;
@@ -101,6 +102,7 @@ impl Consuming<'_> {
     }
 
     async fn work_off(&mut self, batch: Batch, stop: &Stop) -> Result<(), BrokerError> {
+        Arrow::WorkerReceived.pass();
         for (delivery, error) in &batch.unreadable {
             self.park(delivery, &error.to_string(), stop).await?;
         }
@@ -138,7 +140,9 @@ impl Consuming<'_> {
                 if written.rows.values().any(|status| *status == OrderStatus::Rejected) {
                     self.jobs.restock.notify_one();
                 }
+                Arrow::WorkerCommitted.pass();
                 self.consumer.ack(&batch.tags()).await?;
+                Arrow::WorkerAcked.pass();
                 return Ok(Some((batch, written)));
             }
             Err(GaveUp::Later(trouble)) => {
@@ -187,7 +191,10 @@ impl Consuming<'_> {
 /// Takes written entries out of the outbox. A refusal is fine: the settle sweep comes back to them.
 async fn settle(jobs: &Jobs, event: EventId, batch: EventBatch, written: Written) {
     let entries = batch.settleable(&written.rows);
-    if let Err(error) = jobs.ledger.settle(event, written.epoch, &entries).await {
-        tracing::debug!(%event, %error, entries = entries.len(), "entries left to the settle sweep");
+    match jobs.ledger.settle(event, written.epoch, &entries).await {
+        Ok(_) => Arrow::WorkerSettled.pass(),
+        Err(error) => {
+            tracing::debug!(%event, %error, entries = entries.len(), "entries left to the settle sweep");
+        }
     }
 }

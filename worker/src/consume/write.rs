@@ -8,6 +8,7 @@ use spike_broker::{Backoff, topology};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
 use spike_stock::{Stock, StockError};
 use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
+use spike_telemetry::Arrow;
 
 use super::batch::{EventBatch, regroup};
 use super::bisect::Bisect;
@@ -125,6 +126,7 @@ impl Writer {
         let epoch = written.epoch;
         let late: Vec<QueuedOrder> = foreign.iter().map(|(_, order)| (*order).clone()).collect();
         let counted = self.ledger.adopt(event, epoch, clock::now_ms(), &late).await?;
+        Arrow::WorkerAdopted.pass();
         let verdict = |counted| if counted { Adopted::Counted } else { Adopted::Rejected };
         let judged: Vec<(QueuedOrder, Adopted)> =
             late.into_iter().zip(counted.into_iter().map(verdict)).collect();

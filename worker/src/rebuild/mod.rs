@@ -18,6 +18,7 @@ mod plan;
 use spike_domain::{EventId, EventState, clock};
 use spike_stock::{Opening, Stock, StockError};
 use spike_store::{Fenced, Store, StoreError};
+use spike_telemetry::Arrow;
 
 pub(crate) use lock::Lock;
 pub use plan::{LedgerPlan, Overdrawn, plan_ledger};
@@ -80,7 +81,9 @@ impl Rebuilder {
         let ledger = self.stock.for_rebuild().await?;
         let held = ledger.held_epoch(event).await?;
         let epoch = self.store.bump_epoch(event, held + 1, clock::now_ms()).await?;
+        Arrow::RebuildBumped.pass();
         ledger.begin(event, epoch).await?;
+        Arrow::RebuildBegun.pass();
 
         let outbox = known::outbox(&ledger, event).await?;
         let claims = known::claims(&ledger, event).await?;
@@ -89,10 +92,12 @@ impl Rebuilder {
             Fenced::Done(snapshot) => snapshot,
             Fenced::EpochMoved { now } => return Err(RebuildError::Overtaken { now }),
         };
+        Arrow::RebuildRead.pass();
         let state = snapshot.state.ledger().ok_or(RebuildError::NoLedger(snapshot.state))?;
         let plan = plan_ledger(&snapshot, &outbox)?;
 
         ledger.load(event, epoch, &plan.claims, &plan.keys).await?;
+        Arrow::RebuildLoaded.pass();
         let opening = Opening {
             state,
             stock: plan.stock,
@@ -101,6 +106,7 @@ impl Rebuilder {
             def: &snapshot.def,
         };
         ledger.open(event, epoch, &opening).await?;
+        Arrow::RebuildOpened.pass();
         ledger.load_fenced(event).await?;
         let LedgerPlan { stock, counted, inflight, .. } = plan;
         Ok(Rebuilt { epoch, stock, counted, inflight, claims: plan.claims.len() })
