@@ -20,6 +20,8 @@ pub mod redis;
 pub mod relay;
 pub mod run;
 pub mod shared;
+pub mod sse;
 pub mod tokens;
+pub mod wait;
 
 pub use run::run;

@@ -108,8 +108,9 @@ routes! {
     GET "/api/v1/spike/events/{event}" Anyone Hot => events::one;
     GET "/api/v1/spike/events/{event}/stats" Anyone Cold => events::stats;
     POST "/api/v1/spike/events/{event}/orders" User Hot => hot_only;
-    GET "/api/v1/spike/events/{event}/orders/mine" User Hot => hot_only;
+    GET "/api/v1/spike/events/{event}/orders/mine" User Hot => orders::mine;
     GET "/api/v1/spike/events/{event}/orders/{order}" User Hot => orders::one;
+    GET "/api/v1/spike/events/{event}/orders/{order}/events" User Hot => orders::events;
     GET "/api/v1/spike/orders" User Cold => orders::list;
     POST "/api/v1/admin/spike/events" Admin Cold => events::create;
     POST "/api/v1/admin/spike/events/{event}/warmup" Admin Waiting => operations::warmup;

@@ -30,8 +30,10 @@ pub struct Answer {
     pub location: Option<String>,
     /// `Retry-After`, seconds.
     pub retry_after_s: Option<u32>,
-    /// `ETag`, with a short public life.
+    /// `ETag`, with a short public life unless `own`.
     pub etag: Option<String>,
+    /// The answer is one person's: no cache shares it.
+    pub own: bool,
     /// The answer of an earlier press with the same key.
     pub replayed: bool,
     /// Close the connection after this answer.
@@ -125,8 +127,9 @@ impl Answer {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(etag) = self.etag {
-            headers.insert(ETAG, HeaderValue::try_from(etag).expect("a quoted hexadecimal"));
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+            headers.insert(ETAG, HeaderValue::try_from(etag).expect("quoted ASCII"));
+            let life = if self.own { "private, no-cache" } else { "public, max-age=1" };
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(life));
         }
         if self.replayed {
             headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));

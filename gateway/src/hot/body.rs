@@ -1,12 +1,15 @@
 //! The body of an answer: bytes at hand, or a stream from the sidecar.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::stream::EventBody;
+use super::watched::{Progress, Stage};
 use crate::bridge::Piece;
 
 /// A body that hyper sends.
@@ -14,7 +17,38 @@ pub enum HotBody {
     /// Everything at once; `None` when sent.
     Full(Option<Bytes>),
     /// Pieces from the sidecar. Dropping it ends the sidecar's work for this answer.
-    Stream(mpsc::Receiver<Piece>),
+    Stream {
+        /// As they come.
+        pieces: mpsc::Receiver<Piece>,
+        /// The connection's stage meanwhile.
+        _streaming: Streaming,
+    },
+    /// The states of one order.
+    Events {
+        /// As they come.
+        events: Box<EventBody>,
+        /// The connection's stage meanwhile.
+        _streaming: Streaming,
+    },
+}
+
+/// A connection is streaming for as long as this lives.
+pub struct Streaming(Rc<Progress>);
+
+impl Streaming {
+    /// Begins now: with the head of the answer.
+    pub fn begin(progress: Rc<Progress>) -> Self {
+        progress.enter(Stage::Streaming);
+        Self(progress)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if self.0.stage().0 == Stage::Streaming {
+            self.0.enter(Stage::Idle);
+        }
+    }
 }
 
 /// The sidecar's work for a streamed answer ended before the answer did. The connection is closed without the last chunk,
@@ -40,11 +74,14 @@ impl Body for HotBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(pieces) => pieces.poll_recv(context).map(|piece| match piece {
+            Self::Stream { pieces, .. } => pieces.poll_recv(context).map(|piece| match piece {
                 Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
                 Some(Piece::End) => None,
                 None => Some(Err(BrokenOff)),
             }),
+            Self::Events { events, .. } => {
+                Pin::new(&mut **events).poll_piece(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -55,7 +92,7 @@ impl Body for HotBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream { .. } | Self::Events { .. } => SizeHint::default(),
         }
     }
 }

@@ -136,7 +136,8 @@ impl Connections {
 fn overdue(progress: &Progress, now_ms: u64, limits: &HttpConfig) -> bool {
     let (stage, since) = progress.stage();
     let limit = match stage {
-        Stage::Idle => Some(limits.idle_timeout_ms),
+        // A stream that has been silent for so long has lost its maker: a live one sends heartbeats.
+        Stage::Idle | Stage::Streaming => Some(limits.idle_timeout_ms),
         Stage::Head => Some(limits.header_timeout_ms),
         Stage::Body => Some(limits.body_timeout_ms),
         Stage::Working => None,

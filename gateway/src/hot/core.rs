@@ -15,6 +15,7 @@ use super::batch::Batch;
 use super::connection::Connections;
 use super::line::Line;
 use super::listener;
+use super::waiting::Waiting;
 use crate::redis::Link;
 use crate::shared::{DrainPhase, Shared};
 
@@ -37,6 +38,8 @@ pub struct Core {
     pub request_ids: RequestIds,
     /// Buys under way.
     pub pending: Cell<usize>,
+    /// Those who wait for news of their order.
+    pub waiting: Waiting,
     now_ms: Cell<u64>,
     generation: Cell<u64>,
     batches: RefCell<HashMap<EventId, Rc<Batch>>>,
@@ -58,6 +61,7 @@ impl Core {
             connections: Connections::default(),
             request_ids: RequestIds::new(fastrand::u64(..)),
             pending: Cell::new(0),
+            waiting: Waiting::default(),
             now_ms: Cell::new(0),
             generation: Cell::new(u64::MAX),
             batches: RefCell::default(),

@@ -30,12 +30,22 @@ pub enum Line {
     },
 }
 
-/// A user's claim, and its last order that ended without one.
-pub struct Found {
+/// What the ledger shows a user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Look {
     /// The claim now.
     pub claim: Option<Claim>,
-    /// The last order that ended.
+    /// The last order that ended without one.
     pub ended: Option<Claim>,
+    /// Units of the event that are accepted and not settled; `None` without a ledger.
+    pub inflight: Option<u64>,
+}
+
+impl Look {
+    /// Whether both show the same orders in the same states.
+    pub fn same_order(&self, other: &Self) -> bool {
+        (self.claim, self.ended) == (other.claim, other.ended)
+    }
 }
 
 impl Line {
@@ -70,28 +80,30 @@ impl Line {
         }
     }
 
-    /// What the ledger knows of `user`: with Redis both hashes in one write.
-    pub async fn lookup(&self, event: &EventLocal, user: UserId) -> Result<Found, LinkError> {
-        let link = match self {
-            Self::Redis { link, .. } => link,
+    /// What the ledger shows one user.
+    pub async fn look(&self, event: &EventLocal, user: UserId) -> Result<Look, LinkError> {
+        let looks = self.looks(event, &[user]).await?;
+        Ok(looks.into_iter().next().expect("a look for each user"))
+    }
+
+    /// What the ledger shows each of `users`, in their order: three commands in one write, however many they are.
+    pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Look>, LinkError> {
+        match self {
+            Self::Redis { link, .. } => looks_in_redis(link, event, users).await,
             Self::Embedded { ledger, timeout } => {
-                let asked = monoio::time::timeout(*timeout, ledger.lookup(event.def.id, user));
-                return match asked.await {
-                    Ok(Ok((claim, ended))) => Ok(Found { claim, ended }),
+                let asked = monoio::time::timeout(*timeout, ledger.lookups(event.def.id, users));
+                match asked.await {
+                    Ok(Ok((pairs, inflight))) => {
+                        Ok(pairs.into_iter().map(|(claim, ended)| Look { claim, ended, inflight }).collect())
+                    }
                     // Nobody can have bought before the warm-up; behind the fence nobody knows.
                     Ok(Err(StockError::Fenced)) if event.state == EventState::Scheduled => {
-                        Ok(Found { claim: None, ended: None })
+                        Ok(vec![Look::default(); users.len()])
                     }
                     _ => Err(LinkError::Unknown),
-                };
+                }
             }
-        };
-        let mut digits = itoa::Buffer::new();
-        let user = digits.format(user.0).as_bytes();
-        let claim = link.call(|out| command(out, &[b"HGET", event.keys.buyers.as_bytes(), user]));
-        let ended = link.call(|out| command(out, &[b"HGET", event.keys.ended.as_bytes(), user]));
-        let (claim, ended) = futures_util::future::join(claim, ended).await;
-        Ok(Found { claim: parsed(claim?, Claim::parse)?, ended: parsed(ended?, Claim::parse_ended)? })
+        }
     }
 
     /// The core's tick: see [`Link::tick`].
@@ -136,14 +148,47 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
     decided.map_err(Undecided::Refused)
 }
 
-fn parsed(reply: Reply, parse: impl Fn(&[u8]) -> Option<Claim>) -> Result<Option<Claim>, LinkError> {
-    match reply {
-        Reply::Nil => Ok(None),
+async fn looks_in_redis(
+    link: &Link,
+    event: &EventLocal,
+    users: &[UserId],
+) -> Result<Vec<Look>, LinkError> {
+    let users: Vec<String> = users.iter().map(|user| user.to_string()).collect();
+    let hmget = |out: &mut Vec<u8>, hash: &str| {
+        let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
+        words.extend(users.iter().map(String::as_bytes));
+        command(out, &words);
+    };
+    let claims = link.call(|out| hmget(out, &event.keys.buyers));
+    let ended = link.call(|out| hmget(out, &event.keys.ended));
+    let inflight = link.call(|out| command(out, &[b"GET", event.keys.inflight.as_bytes()]));
+    let (claims, ended, inflight) = futures_util::future::join3(claims, ended, inflight).await;
+    let claims = parsed(claims?, users.len(), Claim::parse)?;
+    let ended = parsed(ended?, users.len(), Claim::parse_ended)?;
+    let inflight = match inflight? {
+        Reply::Nil => None,
+        Reply::Bulk(digits) => std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok()),
+        _ => return Err(LinkError::Unknown),
+    };
+    Ok(claims.into_iter().zip(ended).map(|(claim, ended)| Look { claim, ended, inflight }).collect())
+}
+
+/// The claims of a reply to HMGET of so many users.
+fn parsed(
+    reply: Reply,
+    users: usize,
+    parse: impl Fn(&[u8]) -> Option<Claim>,
+) -> Result<Vec<Option<Claim>>, LinkError> {
+    // An error reply (loading, out of memory): Redis cannot say now.
+    let Reply::Array(elements) = reply else { return Err(LinkError::Unknown) };
+    assert_eq!(elements.len(), users, "HMGET must answer a value for each field");
+    let claim = |element| match element {
+        Reply::Nil => None,
         Reply::Bulk(bytes) => match parse(&bytes) {
-            Some(claim) => Ok(Some(claim)),
+            Some(claim) => Some(claim),
             None => panic!("a claim must be order, letter and quantity, not {bytes:?}"),
         },
-        // An error reply (loading, out of memory): Redis cannot say now.
-        _ => Err(LinkError::Unknown),
-    }
+        other => panic!("HMGET must answer strings, not {other:?}"),
+    };
+    Ok(elements.into_iter().map(claim).collect())
 }

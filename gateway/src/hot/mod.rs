@@ -18,6 +18,8 @@ pub mod proxy;
 pub mod route;
 pub mod service;
 pub mod status;
+pub mod stream;
+pub mod waiting;
 pub mod watched;
 
 pub use self::core::Core;

@@ -12,6 +12,8 @@ pub enum Route {
     Mine(EventId),
     /// `GET /api/v1/spike/events/{id}/orders/{order}`
     Status(EventId, OrderId),
+    /// `GET /api/v1/spike/events/{id}/orders/{order}/events`
+    Stream(EventId, OrderId),
     /// `GET /api/v1/spike/events/{id}`
     Page(EventId),
     /// The control API.
@@ -29,10 +31,15 @@ pub fn route(method: &Method, path: &str) -> Route {
         (&Method::POST, Some("orders")) => Route::Buy(event),
         (&Method::GET, None) => Route::Page(event),
         (&Method::GET, Some("orders/mine")) => Route::Mine(event),
-        (&Method::GET, Some(tail)) => match tail.strip_prefix("orders/").and_then(OrderId::parse) {
-            Some(order) => Route::Status(event, order),
-            None => Route::Cold,
-        },
+        (&Method::GET, Some(tail)) => {
+            let Some(tail) = tail.strip_prefix("orders/") else { return Route::Cold };
+            let (order, tail) = tail.split_once('/').map_or((tail, None), |(id, tail)| (id, Some(tail)));
+            match (OrderId::parse(order), tail) {
+                (Some(order), None) => Route::Status(event, order),
+                (Some(order), Some("events")) => Route::Stream(event, order),
+                _ => Route::Cold,
+            }
+        }
         _ => Route::Cold,
     }
 }
@@ -46,11 +53,16 @@ mod tests {
         let order = OrderId::new(1);
         let event = EventId(42);
         let status = format!("/api/v1/spike/events/42/orders/{order}");
+        let (stream, deeper) = (format!("{status}/events"), format!("{status}/events/"));
         let cases = [
             (Method::POST, "/api/v1/spike/events/42/orders", Route::Buy(event)),
             (Method::GET, "/api/v1/spike/events/42", Route::Page(event)),
             (Method::GET, "/api/v1/spike/events/42/orders/mine", Route::Mine(event)),
             (Method::GET, &status, Route::Status(event, order)),
+            (Method::GET, &stream, Route::Stream(event, order)),
+            (Method::GET, &deeper, Route::Cold),
+            (Method::POST, &stream, Route::Cold),
+            (Method::GET, "/api/v1/spike/events/42/orders/mine/events", Route::Cold),
             (Method::GET, "/api/v1/spike/events/42/orders", Route::Cold),
             (Method::POST, "/api/v1/spike/events/42", Route::Cold),
             (Method::POST, "/api/v1/spike/events/42/orders/", Route::Cold),

@@ -7,19 +7,21 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use spike_domain::{EventId, Reason};
+use spike_domain::{EventId, OrderId, Reason};
 use spike_telemetry::Counter;
 
 use super::answer::{Answer, Asked, X_REQUEST_ID};
-use super::body::HotBody;
+use super::body::{HotBody, Streaming};
 use super::connection::Connection;
 use super::route::{Route, route};
 use super::watched::Stage;
-use super::{Core, buy, status};
+use super::status::Which;
+use super::stream::Opened;
+use super::{Core, buy, status, stream};
 use crate::bridge::{ClientAddress, ColdBody, NotCrossed};
 
 /// Answers one request of `connection`.
@@ -40,7 +42,9 @@ pub async fn answer(
             panicked(spare)
         }
     };
-    connection.progress.enter(Stage::Idle);
+    if connection.progress.stage().0 != Stage::Streaming {
+        connection.progress.enter(Stage::Idle);
+    }
     connection.set_answered();
     Ok(response)
 }
@@ -66,18 +70,50 @@ async fn dispatch(
             Some(answer) => answer,
             None => return cross(core, connection, request, asked).await,
         },
-        Route::Mine(event) => {
-            working(connection, status::mine(core, connection, event, request.headers(), &asked)).await
-        }
+        Route::Mine(event) => return order_status(core, connection, event, Which::Mine, request, asked).await,
         Route::Status(event, order) => {
-            let looked = status::order(core, connection, event, order, request.headers(), &asked);
-            match working(connection, looked).await {
-                Some(answer) => answer,
-                None => return cross(core, connection, request, asked).await,
-            }
+            return order_status(core, connection, event, Which::One(order), request, asked).await;
+        }
+        Route::Stream(event, order) => {
+            return order_events(core, connection, event, order, request, asked).await;
         }
     };
     answer.into_response(asked, core.draining())
+}
+
+async fn order_status(
+    core: &Rc<Core>,
+    connection: &Connection,
+    event: EventId,
+    which: Which,
+    request: Request<Incoming>,
+    asked: Asked,
+) -> Response<HotBody> {
+    let given = (request.uri().query(), request.headers());
+    match working(connection, status::status(core, connection, event, which, given, &asked)).await {
+        Some(answer) => answer.into_response(asked, core.draining()),
+        None => cross(core, connection, request, asked).await,
+    }
+}
+
+async fn order_events(
+    core: &Rc<Core>,
+    connection: &Connection,
+    event: EventId,
+    order: OrderId,
+    mut request: Request<Incoming>,
+    asked: Asked,
+) -> Response<HotBody> {
+    let opened = stream::open(core, connection, event, order, request.headers(), &asked);
+    match working(connection, opened).await {
+        Opened::Events(body) => stream::response(body, asked, connection, core.draining()),
+        Opened::Answer(answer) => answer.into_response(asked, core.draining()),
+        Opened::Elsewhere => {
+            // The control API knows JSON only, but for this one route.
+            request.headers_mut().remove(ACCEPT);
+            cross(core, connection, request, asked).await
+        }
+    }
 }
 
 /// Runs `future` as the connection's work: it has a deadline of its own.
@@ -163,7 +199,9 @@ async fn cross(
         Ok(response) => {
             let mut response = response.map(|body| match body {
                 ColdBody::Full(bytes) => HotBody::full(bytes),
-                ColdBody::Stream(pieces) => HotBody::Stream(pieces),
+                ColdBody::Stream(pieces) => {
+                    HotBody::Stream { pieces, _streaming: Streaming::begin(connection.progress.clone()) }
+                }
             });
             if core.draining() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

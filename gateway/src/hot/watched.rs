@@ -21,6 +21,8 @@ pub enum Stage {
     Body,
     /// The answer is being made; its maker has a deadline of its own.
     Working,
+    /// The answer is on its way, piece by piece; every write begins the stage anew.
+    Streaming,
 }
 
 /// The stamps of one connection. Times are the core's tick, in ms.
@@ -67,7 +69,12 @@ impl Progress {
 
     fn wrote<T>(&self, result: &Poll<T>) {
         match result {
-            Poll::Ready(_) => self.stuck_since_ms.set(None),
+            Poll::Ready(_) => {
+                self.stuck_since_ms.set(None);
+                if self.stage.get() == Stage::Streaming {
+                    self.enter(Stage::Streaming);
+                }
+            }
             Poll::Pending if self.stuck_since_ms.get().is_none() => {
                 self.stuck_since_ms.set(Some(self.now_ms.get()));
             }

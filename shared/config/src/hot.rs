@@ -39,6 +39,14 @@ pub struct HotConfig {
     ///
     /// `SPIKE_HOT_PENDING_MAX`: 1 to 1000000
     pub pending_max: usize,
+    /// Requests with ?wait= held back at once, per core; one more is answered without waiting.
+    ///
+    /// `SPIKE_HOT_LONG_POLLS_MAX`: 0 to 1000000
+    pub long_polls_max: usize,
+    /// Streams of an order's states open at once, per core; one more is answered 503.
+    ///
+    /// `SPIKE_HOT_STREAMS_MAX`: 0 to 1000000
+    pub streams_max: usize,
 }
 
 impl HotConfig {
@@ -52,6 +60,8 @@ impl HotConfig {
             reserve_batch_max: s.number("reserve_batch_max", 1..=ORDERS_PER_MESSAGE_MAX),
             reserve_in_flight_max: s.number("reserve_in_flight_max", 1..=16),
             pending_max: s.number("pending_max", 1..=1_000_000),
+            long_polls_max: s.number("long_polls_max", 0..=1_000_000),
+            streams_max: s.number("streams_max", 0..=1_000_000),
         }
     }
 }

@@ -53,6 +53,18 @@ impl Store {
         })
     }
 
+    /// The user's live order in an event, else the newest that ended.
+    pub async fn order_in_event(&self, event: EventId, user: UserId) -> Result<Option<SpikeOrderRow>> {
+        let text = AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM spike_orders WHERE user_id = ? AND event_id = ? \
+             ORDER BY live_user IS NULL, order_id DESC LIMIT 1"
+        ));
+        read!(self, |conn| {
+            let row = query(text).bind(user.0).bind(event.0).fetch_optional(conn).await?;
+            row.as_ref().map(SpikeOrderRow::read).transpose()
+        })
+    }
+
     /// A user's orders, newest first, at most `limit`, those before the cursor `before` (the last id of the
     /// page before).
     pub async fn orders_of_user(

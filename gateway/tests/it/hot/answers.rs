@@ -39,9 +39,9 @@ fn hot_answers_carry_request_id_and_origin_like_cold_ones() {
     let made = get(&core, PAGE, "Origin: https://evil.example\r\n");
     assert_eq!(made.header("x-request-id").map(str::len), Some(16));
     assert_eq!(made.header("access-control-allow-origin"), None);
-    let problem = get(&core, "/api/v1/spike/events/8/orders/mine", "Accept: application/problem+json\r\n");
+    let problem = get(&core, "/api/v1/spike/events/7/orders/mine", "Accept: application/problem+json\r\n");
     assert_eq!(problem.header("content-type"), Some("application/problem+json"));
-    assert_eq!(problem.json()["type"], "/errors/not-found");
+    assert_eq!(problem.json()["type"], "/errors/unauthorized");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use redis::aio::MultiplexedConnection;
 use spike_config::Config;
 use spike_devstack::RedisServer;
 use spike_domain::{
@@ -17,7 +16,8 @@ use spike_gateway::local::SaleClock;
 use spike_gateway::local::events::{EventLocal, EventTable, LedgerView};
 use spike_gateway::shared::{Drain, DrainPhase, Limits, Seats, Shared};
 use spike_gateway::tokens::Tokens;
-use spike_stock::{Ledger, Opening};
+use spike_stock::stock::Timeouts;
+use spike_stock::{Opening, Stock};
 use spike_telemetry::Counters;
 use tokio::sync::Notify;
 
@@ -25,14 +25,14 @@ use super::raw::Client;
 
 /// The event most tests buy in.
 pub const EVENT: EventId = EventId(7);
-const EPOCH: u64 = 1_763_800_000_000;
+pub const EPOCH: u64 = 1_763_800_000_000;
 
 /// A running core.
 pub struct HotCore {
     pub address: SocketAddr,
     pub shared: Arc<Shared>,
     pub redis: RedisServer,
-    pub ledger: Ledger<MultiplexedConnection>,
+    pub ledger: Stock,
     sidecar: tokio::runtime::Runtime,
     core: Option<JoinHandle<anyhow::Result<()>>>,
 }
@@ -44,6 +44,8 @@ pub struct Wishes {
     pub stock: u32,
     pub limit: u32,
     pub cap: u64,
+    /// The ledger of the process instead of the one in Redis.
+    pub embedded: bool,
     /// Name of the core's thread: failpoints are the whole process's, a planted one asks for its thread.
     pub thread: &'static str,
 }
@@ -57,6 +59,7 @@ impl Default for Wishes {
             stock: 10,
             limit: 2,
             cap: 1_000_000,
+            embedded: false,
             thread: "hot",
         }
     }
@@ -76,7 +79,7 @@ impl HotCore {
         let (entrance, exit) = bridge(config.sidecar.bridge_capacity);
         sidecar.spawn(exit.serve(wishes.router));
         let shared = Arc::new(Shared {
-            embedded: None,
+            embedded: ledger.as_embedded().cloned(),
             events: EventTable::default(),
             clock: SaleClock::new(clock::now_ms()),
             tokens: Arc::new(Tokens::new(&config.auth)),
@@ -166,9 +169,11 @@ fn def(total: u32, per_user_limit: u32) -> EventDef {
     }
 }
 
-async fn open(redis: &RedisServer, wishes: &Wishes) -> Ledger<MultiplexedConnection> {
-    let client = redis::Client::open(redis.url()).unwrap();
-    let ledger = Ledger::new(client.get_multiplexed_async_connection().await.unwrap());
+async fn open(redis: &RedisServer, wishes: &Wishes) -> Stock {
+    let ledger = match wishes.embedded {
+        true => Stock::embedded(&spike_devstack::fixture::folder("ledger")).unwrap(),
+        false => Stock::redis(&redis.url(), Timeouts::default()).unwrap(),
+    };
     let def = def(wishes.stock, wishes.limit);
     ledger.begin(EVENT, EPOCH).await.unwrap();
     ledger.load(EVENT, EPOCH, &[], &[]).await.unwrap();

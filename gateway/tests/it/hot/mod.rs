@@ -7,3 +7,4 @@ mod buy;
 mod core;
 mod proxy;
 mod raw;
+mod waiting;

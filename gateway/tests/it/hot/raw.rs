@@ -106,6 +106,36 @@ impl Client {
         Some(answer)
     }
 
+    /// The head of an answer whose body is read chunk by chunk.
+    pub fn head(&mut self) -> Answer {
+        let end = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
+                break at;
+            }
+            assert!(self.more(), "closed before a head");
+        };
+        let head = String::from_utf8(self.buffer.drain(..end + 4).collect()).unwrap();
+        Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: Vec::new() }
+    }
+
+    /// The next chunk of a body in chunks; `None` at its proper end.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let end = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n") {
+                break at;
+            }
+            assert!(self.more(), "closed within a body");
+        };
+        let digits = String::from_utf8(self.buffer[..end].to_vec()).unwrap();
+        let length = usize::from_str_radix(&digits, 16).unwrap_or_else(|e| panic!("{e}: {digits:?}"));
+        while self.buffer.len() < end + 4 + length {
+            assert!(self.more(), "closed within a chunk");
+        }
+        let chunk = self.buffer[end + 2..end + 2 + length].to_vec();
+        self.buffer.drain(..end + 4 + length);
+        (length > 0).then_some(chunk)
+    }
+
     /// Whether the peer closes without another byte.
     pub fn closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.more()

@@ -39,6 +39,9 @@ pub struct EmbeddedLedger {
     closed: watch::Receiver<bool>,
 }
 
+/// Claim and last ended order of each user asked about, and the units in flight.
+pub type Lookups = (Vec<(Option<Claim>, Option<Claim>)>, Option<u64>);
+
 type Result<T> = std::result::Result<T, StockError>;
 
 impl EmbeddedLedger {
@@ -235,6 +238,17 @@ impl EmbeddedLedger {
         let found = self.ask(move |shelf| {
             let book = shelf.find(event)?;
             book.fence_open().then(|| (book.claim(user), book.ended(user)))
+        });
+        found.await?.ok_or(StockError::Fenced)
+    }
+
+    /// The same for several users, in their order, and the units in flight.
+    pub async fn lookups(&self, event: EventId, users: &[UserId]) -> Result<Lookups> {
+        let users = users.to_vec();
+        let found = self.ask(move |shelf| {
+            let book = shelf.find(event).filter(|book| book.fence_open())?;
+            let pairs = users.iter().map(|user| (book.claim(*user), book.ended(*user))).collect();
+            Some((pairs, book.meta().and_then(|meta| meta.inflight)))
         });
         found.await?.ok_or(StockError::Fenced)
     }

@@ -1,0 +1,264 @@
+//! Those who wait for news of their order: long polls and streams of one core.
+//!
+//! One watcher a core asks the ledger for all of them together, and runs only while somebody waits: a buyer who waits
+//! costs a field of one command every so often, not a poll of their own. It wakes whom something has changed for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use spike_domain::{EventId, UserId};
+use spike_telemetry::Counter;
+
+use super::Core;
+use super::line::Look;
+
+/// Shortest rest between two looks of the watcher, in ms; it grows by one for every twenty who wait.
+const LOOK_MS: u64 = 100;
+const LOOK_MS_MAX: u64 = 1000;
+/// Users asked about in one command.
+const USERS_PER_CALL: usize = 500;
+/// A position in the queue alone is news this often, in ms.
+const POSITION_MS: u64 = 1000;
+/// How often a stream's token is looked at again, in ms: a revoked one ends its stream.
+const ALLOWED_MS: u64 = 1000;
+/// Longest silence of a stream, in ms.
+const HEARTBEAT_MS: u64 = 15_000;
+
+/// The places of a core.
+#[derive(Default)]
+pub struct Waiting {
+    places: RefCell<HashMap<u64, Waiter>>,
+    next: Cell<u64>,
+    polls: Cell<usize>,
+    streams: Cell<usize>,
+    watched: Cell<bool>,
+}
+
+/// How somebody waits; each kind has a bound of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One answer, held back.
+    Poll,
+    /// A stream of them, with heartbeats.
+    Stream,
+}
+
+/// What a waiter is woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// The ledger says something else than before.
+    Look(Look),
+    /// Nothing has been said for long: say that the line is alive.
+    Heartbeat,
+    /// Wait no longer: the process leaves, the event is gone, or the token is not good any more.
+    Over,
+}
+
+/// Whether the one who waits may still know; asked now and then.
+pub type Allowed = Box<dyn Fn() -> bool>;
+
+/// Somebody's place; leaving it is dropping it.
+pub struct Place {
+    core: Rc<Core>,
+    number: u64,
+    kind: Kind,
+    mailbox: Rc<Mailbox>,
+}
+
+struct Waiter {
+    event: EventId,
+    user: UserId,
+    kind: Kind,
+    allowed: Option<Allowed>,
+    mailbox: Rc<Mailbox>,
+}
+
+/// What the watcher leaves for a waiter.
+#[derive(Default)]
+struct Mailbox {
+    look: Cell<Option<Look>>,
+    heartbeat: Cell<bool>,
+    over: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// The last look that was left here, and when something was.
+    known: Cell<Option<Look>>,
+    left_at_ms: Cell<u64>,
+    allowed_at_ms: Cell<u64>,
+}
+
+/// Takes a place; `None` when all of them are taken.
+pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Look) -> Option<Place> {
+    let waiting = &core.waiting;
+    let (count, most) = waiting.count(core, kind);
+    if count.get() >= most {
+        return None;
+    }
+    count.set(count.get() + 1);
+    let number = waiting.next.get();
+    waiting.next.set(number + 1);
+    let mailbox = Rc::new(Mailbox::default());
+    mailbox.known.set(Some(seen));
+    mailbox.left_at_ms.set(core.now_ms());
+    mailbox.allowed_at_ms.set(core.now_ms());
+    let waiter = Waiter { event, user, kind, allowed: None, mailbox: mailbox.clone() };
+    waiting.places.borrow_mut().insert(number, waiter);
+    if !waiting.watched.replace(true) {
+        monoio::spawn(watch(core.clone()));
+    }
+    Some(Place { core: core.clone(), number, kind, mailbox })
+}
+
+impl Waiting {
+    fn count(&self, core: &Core, kind: Kind) -> (&Cell<usize>, usize) {
+        match kind {
+            Kind::Poll => (&self.polls, core.shared.config.hot.long_polls_max),
+            Kind::Stream => (&self.streams, core.shared.config.hot.streams_max),
+        }
+    }
+}
+
+impl Place {
+    /// Ends the wait as soon as `allowed` says no.
+    pub fn only_while(&self, allowed: Allowed) {
+        if let Some(waiter) = self.core.waiting.places.borrow_mut().get_mut(&self.number) {
+            waiter.allowed = Some(allowed);
+        }
+    }
+
+    /// Waits for news.
+    pub async fn next(&self) -> News {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same, for a body.
+    pub fn poll_next(&self, context: &Context<'_>) -> Poll<News> {
+        let mailbox = &self.mailbox;
+        if let Some(look) = mailbox.look.take() {
+            return Poll::Ready(News::Look(look));
+        }
+        if mailbox.over.get() {
+            return Poll::Ready(News::Over);
+        }
+        if mailbox.heartbeat.take() {
+            return Poll::Ready(News::Heartbeat);
+        }
+        *mailbox.waker.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let waiter = self.core.waiting.places.borrow_mut().remove(&self.number);
+        // Dropped after the borrow: what a waiter holds may hold the core.
+        drop(waiter);
+        let (count, _) = self.core.waiting.count(&self.core, self.kind);
+        count.set(count.get() - 1);
+    }
+}
+
+impl Mailbox {
+    fn wake(&self, now_ms: u64) {
+        self.left_at_ms.set(now_ms);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    fn offer(&self, look: Look, now_ms: u64) {
+        let known = self.known.get();
+        let same_order = known.is_some_and(|known| known.same_order(&look));
+        let early = now_ms.saturating_sub(self.left_at_ms.get()) < POSITION_MS;
+        if known == Some(look) || (same_order && early) {
+            return;
+        }
+        self.known.set(Some(look));
+        self.look.set(Some(look));
+        self.wake(now_ms);
+    }
+}
+
+/// Looks for everybody until nobody waits.
+async fn watch(core: Rc<Core>) {
+    let _off = Off(core.clone());
+    loop {
+        let waiting = core.waiting.places.borrow().len();
+        if waiting == 0 {
+            return;
+        }
+        let more_ms = u64::try_from(waiting / 20).unwrap_or(LOOK_MS_MAX);
+        monoio::time::sleep(Duration::from_millis((LOOK_MS + more_ms).min(LOOK_MS_MAX))).await;
+        // A ledger's answer of the wrong shape must not take the core down.
+        if AssertUnwindSafe(round(&core)).catch_unwind().await.is_err() {
+            core.count(Counter::Panics, 1);
+        }
+    }
+}
+
+struct Off(Rc<Core>);
+
+impl Drop for Off {
+    fn drop(&mut self) {
+        self.0.waiting.watched.set(false);
+    }
+}
+
+async fn round(core: &Rc<Core>) {
+    for (event, waiters) in by_event(core) {
+        let Some(batch) = core.event(event) else {
+            waiters.iter().for_each(|(_, mailbox)| end(mailbox, core.now_ms()));
+            continue;
+        };
+        let view = batch.event();
+        for chunk in waiters.chunks(USERS_PER_CALL) {
+            let users: Vec<UserId> = chunk.iter().map(|(user, _)| *user).collect();
+            // While the ledger cannot be asked there is no news.
+            let Ok(looks) = core.line.looks(&view, &users).await else { break };
+            let now_ms = core.now_ms();
+            chunk.iter().zip(looks).for_each(|((_, mailbox), look)| mailbox.offer(look, now_ms));
+        }
+    }
+}
+
+type Mailboxes = Vec<(UserId, Rc<Mailbox>)>;
+
+/// Those who go on waiting, by event; what needs no look is settled on the way.
+fn by_event(core: &Core) -> HashMap<EventId, Mailboxes> {
+    let (now_ms, draining) = (core.now_ms(), core.draining());
+    let heartbeat_ms = HEARTBEAT_MS.min(core.shared.config.http.idle_timeout_ms / 3);
+    let mut groups: HashMap<EventId, Mailboxes> = HashMap::new();
+    for waiter in core.waiting.places.borrow().values() {
+        let mailbox = &waiter.mailbox;
+        if draining || !still_allowed(waiter, now_ms) {
+            end(mailbox, now_ms);
+            continue;
+        }
+        if waiter.kind == Kind::Stream && now_ms.saturating_sub(mailbox.left_at_ms.get()) >= heartbeat_ms {
+            mailbox.heartbeat.set(true);
+            mailbox.wake(now_ms);
+        }
+        groups.entry(waiter.event).or_default().push((waiter.user, mailbox.clone()));
+    }
+    groups
+}
+
+fn still_allowed(waiter: &Waiter, now_ms: u64) -> bool {
+    let Some(allowed) = &waiter.allowed else { return true };
+    let asked_at = &waiter.mailbox.allowed_at_ms;
+    if now_ms.saturating_sub(asked_at.get()) < ALLOWED_MS {
+        return true;
+    }
+    asked_at.set(now_ms);
+    allowed()
+}
+
+fn end(mailbox: &Mailbox, now_ms: u64) {
+    mailbox.over.set(true);
+    mailbox.wake(now_ms);
+}
