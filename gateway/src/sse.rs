@@ -54,7 +54,8 @@ mod tests {
         ] {
             let word = state.as_str();
             assert_eq!(ended(word), want, "{word}");
-            let headers = |id| HeaderMap::from_iter([("last-event-id".parse().unwrap(), HeaderValue::from_static(id))]);
+            let headers =
+                |id| HeaderMap::from_iter([("last-event-id".parse().unwrap(), HeaderValue::from_static(id))]);
             assert_eq!(heard_the_end(&headers(word), word), want, "{word}");
             assert!(!heard_the_end(&headers("other"), word) && !heard_the_end(&HeaderMap::new(), word));
         }

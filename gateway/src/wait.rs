@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_wait_is_whole_seconds_within_bounds() {
-        let cases: [(Option<&str>, Result<Option<u64>, ()>); 17] = [
-            (None, Ok(None)),
+        let cases = [
+            (None, Ok::<_, ()>(None)),
             (Some(""), Ok(None)),
             (Some("page=1&waits=5s"), Ok(None)),
             (Some("wait=1s"), Ok(Some(1))),
@@ -96,10 +96,8 @@ mod tests {
             (vec!["*".to_owned()], Some(true)),
             (vec![other], Some(false)),
         ] {
-            let headers: HeaderMap = given
-                .iter()
-                .map(|value| (IF_NONE_MATCH, HeaderValue::from_str(value).unwrap()))
-                .collect();
+            let headers: HeaderMap =
+                given.iter().map(|value| (IF_NONE_MATCH, HeaderValue::from_str(value).unwrap())).collect();
             assert_eq!(known(&headers, &tag), want, "{given:?}");
         }
     }

@@ -79,9 +79,9 @@ impl Body for HotBody {
                 Some(Piece::End) => None,
                 None => Some(Err(BrokenOff)),
             }),
-            Self::Events { events, .. } => {
-                Pin::new(&mut **events).poll_piece(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
-            }
+            Self::Events { events, .. } => Pin::new(&mut **events)
+                .poll_piece(context)
+                .map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 

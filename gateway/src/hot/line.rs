@@ -148,12 +148,8 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
     decided.map_err(Undecided::Refused)
 }
 
-async fn looks_in_redis(
-    link: &Link,
-    event: &EventLocal,
-    users: &[UserId],
-) -> Result<Vec<Look>, LinkError> {
-    let users: Vec<String> = users.iter().map(|user| user.to_string()).collect();
+async fn looks_in_redis(link: &Link, event: &EventLocal, users: &[UserId]) -> Result<Vec<Look>, LinkError> {
+    let users: Vec<String> = users.iter().map(UserId::to_string).collect();
     let hmget = |out: &mut Vec<u8>, hash: &str| {
         let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
         words.extend(users.iter().map(String::as_bytes));

@@ -18,9 +18,9 @@ use super::answer::{Answer, Asked, X_REQUEST_ID};
 use super::body::{HotBody, Streaming};
 use super::connection::Connection;
 use super::route::{Route, route};
-use super::watched::Stage;
 use super::status::Which;
 use super::stream::Opened;
+use super::watched::Stage;
 use super::{Core, buy, status, stream};
 use crate::bridge::{ClientAddress, ColdBody, NotCrossed};
 
@@ -70,7 +70,9 @@ async fn dispatch(
             Some(answer) => answer,
             None => return cross(core, connection, request, asked).await,
         },
-        Route::Mine(event) => return order_status(core, connection, event, Which::Mine, request, asked).await,
+        Route::Mine(event) => {
+            return order_status(core, connection, event, Which::Mine, request, asked).await;
+        }
         Route::Status(event, order) => {
             return order_status(core, connection, event, Which::One(order), request, asked).await;
         }

@@ -113,7 +113,9 @@ impl Which {
     pub fn shown(self, look: &Look) -> Option<Shown> {
         let claim = match self {
             Self::Mine => look.claim.or(look.ended),
-            Self::One(order) => [look.claim, look.ended].into_iter().flatten().find(|claim| claim.order == order),
+            Self::One(order) => {
+                [look.claim, look.ended].into_iter().flatten().find(|claim| claim.order == order)
+            }
         }?;
         let state = claim.state?;
         let queued = state == ClaimState::Queued;

@@ -188,7 +188,10 @@ fn a_stream_shows_each_state_until_the_last() {
         assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
         assert_eq!(head.header("cache-control"), Some("no-store"));
         let (id, data) = event(&mut client);
-        assert_eq!((id.as_str(), &data["status"], &data["order_id"]), ("queued", &"queued".into(), &order.to_string().into()));
+        assert_eq!(
+            (id.as_str(), &data["status"], &data["order_id"]),
+            ("queued", &"queued".into(), &order.to_string().into())
+        );
         assert_eq!(data["queue_position"], 1);
         settle(&core);
         assert_eq!(event(&mut client).0, "pending");
@@ -231,7 +234,8 @@ fn strangers_get_what_nobody_gets() {
         keep.lock().unwrap().push(request.headers().contains_key("accept"));
         http::StatusCode::NOT_FOUND
     });
-    let core = HotCore::start_with(Wishes { router: axum::Router::new().fallback(cold), ..Wishes::default() });
+    let core =
+        HotCore::start_with(Wishes { router: axum::Router::new().fallback(cold), ..Wishes::default() });
     let (order, path) = bought(&core, 1);
     let unknown = format!("/api/v1/spike/events/7/orders/{}/events", OrderId::new(1));
     for (path, user) in [(format!("{path}/events"), 2), (unknown, 1)] {
