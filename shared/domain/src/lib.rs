@@ -11,6 +11,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod payment;
 pub mod reason;
 pub mod revoked;
 
@@ -21,5 +22,6 @@ pub use ids::{EventId, OrderId, ProductId, SessionId, UserId};
 pub use message::{EntryId, OrdersMessage, OutboxEntry, QueuedOrder};
 pub use money::{Currency, Money};
 pub use order::{ClaimState, OrderStatus};
+pub use payment::{AttemptId, AttemptStatus, Verdict};
 pub use reason::Reason;
 pub use revoked::Revoked;

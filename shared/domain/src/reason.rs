@@ -34,6 +34,7 @@ reasons! {
     InvalidCredentials = 1011, 401, "invalid-credentials", "E-mail or password is wrong.";
     InvalidRefreshToken = 1012, 401, "invalid-refresh-token", "This refresh token is not valid; log in again.";
     Forbidden = 1020, 403, "forbidden", "Your role does not allow this.";
+    BadSignature = 1021, 403, "bad-signature", "The signature of this callback or its time is not valid.";
     NotFound = 1030, 404, "not-found", "There is no such thing here.";
     MethodNotAllowed = 1031, 405, "method-not-allowed", "This path does not take that method.";
     NotAcceptable = 1032, 406, "not-acceptable", "None of the accepted media types can be produced.";
@@ -44,6 +45,7 @@ reasons! {
     InsufficientInventory = 1043, 409, "insufficient-inventory", "The inventory does not hold that many units.";
     PreconditionFailed = 1044, 412, "precondition-failed", "The object has changed since you read it.";
     InFlight = 1045, 409, "request-in-flight", "A request with this idempotency key is being worked on.";
+    AmountMismatch = 1046, 409, "amount-mismatch", "The total is not what you expected; look at it and order again.";
     BodyTooLarge = 1050, 413, "body-too-large", "The request body is too large.";
     UriTooLong = 1051, 414, "uri-too-long", "The request target is too long.";
     UnsupportedMediaType = 1052, 415, "unsupported-media-type", "The body must be application/json.";
@@ -63,6 +65,12 @@ reasons! {
     Recovering = 2013, 503, "recovering", "The sale is being brought up; try again.";
     OutboxFull = 2014, 503, "outbox-full", "Too many orders wait to be written; try again.";
     OutcomeUnknown = 2015, 503, "outcome-unknown", "No answer in time: look the order up, or retry with the same key.";
+    PaymentDeclined = 2100, 402, "payment-declined", "The payment was declined; you can pay again until the order's deadline.";
+    PaymentInProgress = 2101, 409, "payment-in-progress", "Another payment of this order has no outcome yet.";
+    OrderPaid = 2102, 409, "order-paid", "The order is paid.";
+    OrderExpired = 2103, 409, "order-expired", "The time to pay this order is over.";
+    OrderNotPending = 2104, 409, "order-not-pending", "The order has ended; it cannot be paid or cancelled any more.";
+    RefundDue = 2105, 409, "refund-due", "The money came after the order had ended; it will be given back.";
 }
 
 #[cfg(test)]

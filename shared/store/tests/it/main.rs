@@ -8,6 +8,7 @@ mod catalogue;
 mod crowd;
 mod database;
 mod embedded;
+mod idempotency;
 mod inserts;
 mod inventory;
 mod late;
@@ -54,6 +55,9 @@ mod contract {
             what_a_column_cannot_hold_is_refused the_clock_is_right;
         inventory: every_change_is_a_line_of_the_ledger an_adjustment_keeps_its_conditions
             adjustments_at_once_never_go_below_zero events_and_adjustments_at_once_add_up;
+        idempotency: a_key_runs_once_and_replays_its_answer
+            a_request_that_died_is_done_again_under_its_own_id of_many_requests_at_once_one_runs
+            keys_are_forgotten_after_their_time;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
