@@ -88,9 +88,8 @@ impl Store {
     /// Marks a pending order as paid, within its deadline by the database's clock. Errors: `NotFound`.
     pub async fn pay_order(&self, order: OrderId) -> Result<Change> {
         let found = self.whose(order).await?.ok_or(StoreError::NotFound)?;
-        let in_time = format!("AND expires_at_ms > {}", self.dialect().now_ms());
         under_lock!(self, found.event, |tx, _locked| {
-            if update_status(tx, order, PAID, &in_time).await? {
+            if pay(tx, order).await? {
                 return Ok(Change::Done(found));
             }
             Ok(Change::Refused(status_of(tx, order).await?))
@@ -166,6 +165,12 @@ impl ChangedOrder {
             quantity: u32_at(row, "quantity")?,
         })
     }
+}
+
+/// Marks a pending order as paid, within its deadline by the database's clock, under its event's lock; whether it did.
+pub(crate) async fn pay(tx: &mut Conn, order: OrderId) -> Result<bool> {
+    let in_time = format!("AND expires_at_ms > {}", tx.dialect().now_ms());
+    update_status(tx, order, PAID, &in_time).await
 }
 
 fn count(orders: &[ChangedOrder]) -> u32 {
