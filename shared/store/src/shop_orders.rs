@@ -86,7 +86,11 @@ const COLUMNS: &str = "id, user_id, status, amount_minor, currency, created_at_m
 
 impl Store {
     /// Makes an order at today's prices and moves its units from available to reserved, in one transaction.
+    /// Errors: `Other` for an order of nothing.
     pub async fn place_shop_order(&self, new: &NewShopOrder) -> Result<Placement> {
+        if new.items.is_empty() {
+            return Err(StoreError::Other("an order of nothing".into()));
+        }
         if let Some(row) = self.shop_order(new.order, new.user).await? {
             return Ok(Placement::Placed(row));
         }
@@ -168,9 +172,13 @@ async fn place(tx: &mut Conn, new: &NewShopOrder, at_fault: &mut Option<ProductI
     insert_items(tx, new, &prices).await?;
     let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM orders WHERE id = ?"));
     let row = query(text).bind(&new.order.bytes()[..]).fetch_one(tx).await?;
-    let mut rows = vec![ShopOrderRow::read(&row)?];
-    with_items(tx, &mut rows).await?;
-    rows.pop().map(Placement::Placed).ok_or(StoreError::NotFound)
+    let item = |(product, quantity): (&ProductId, &u32)| ShopItem {
+        product: *product,
+        quantity: *quantity,
+        price: prices[product],
+    };
+    let items = new.items.iter().map(item).collect();
+    Ok(Placement::Placed(ShopOrderRow { items, ..ShopOrderRow::read(&row)? }))
 }
 
 /// Today's prices of the products that are not deleted.

@@ -13,10 +13,14 @@ mod inserts;
 mod inventory;
 mod late;
 mod life;
+mod payments;
 mod plans;
 mod rebuild;
 mod sale;
 mod server;
+mod shop;
+mod shop_crowd;
+mod shop_orders;
 mod sessions;
 
 /// One test for each function of the contract and each database.
@@ -70,6 +74,14 @@ mod contract {
             a_full_event_starves_no_other_of_its_markers a_users_orders_by_cursor;
         rebuild: an_epoch_is_above_every_other a_snapshot_closes_markers_and_writes_lost_rows
             a_snapshot_of_an_older_epoch_changes_nothing a_snapshot_reads_every_row;
+        shop_orders: an_order_takes_its_units_once an_order_that_is_refused_takes_nothing
+            a_cancelled_order_frees_its_units_once unpaid_shop_orders_expire a_users_shop_orders_by_cursor;
+        payments: captured_money_pays_a_shop_order_once a_declined_order_can_be_paid_again
+            money_for_an_order_that_has_ended_is_to_be_refunded_once a_spike_order_is_paid_the_same_way
+            open_attempts_take_turns_to_be_asked_about the_simulated_provider_keeps_its_first_word
+            pay_cancel_and_expiry_of_shop_orders_have_one_winner
+            pay_cancel_and_expiry_of_spike_orders_have_one_winner of_many_attempts_at_once_one_is_recorded;
+        shop_crowd: a_crowd_of_clients_leaves_books_that_add_up;
         crowd: four_writers_never_exceed_the_total pay_and_cancel_and_expiry_have_one_winner
             writers_of_two_events_do_not_wait_for_each_other
             calls_dropped_half_way_leave_no_transaction_behind;
