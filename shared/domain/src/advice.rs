@@ -21,6 +21,9 @@ impl Reason {
                 "Log in again; the session is over, or another one has used its token."
             }
             Self::Forbidden => "Nothing helps but another role; do not repeat.",
+            Self::BadSignature => {
+                "Sign time and body with the shared secret, by a clock that is right; send it again."
+            }
             Self::NotFound => "Do not repeat. What belongs to another user looks like this too.",
             Self::MethodNotAllowed => "Use one of the methods that the `Allow` header names.",
             Self::NotAcceptable => "Accept `application/json`, or what the route produces.",
@@ -35,6 +38,9 @@ impl Reason {
                 "Read the object again and repeat with its present `ETag` in `If-Match`."
             }
             Self::InFlight => "Wait a moment and repeat with the same key; the stored answer comes back.",
+            Self::AmountMismatch => {
+                "Show the total that `data.amount` names; order with a new key if it is welcome."
+            }
             Self::BodyTooLarge => "Send a smaller body.",
             Self::UriTooLong => "Send a shorter request target.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`, UTF-8.",
@@ -59,6 +65,13 @@ impl Reason {
             Self::OutcomeUnknown => {
                 "Look the order up under `Location`, or press again with the same key: the same order answers, never a second one."
             }
+            Self::PaymentDeclined => "Pay again with a new key, before the order's `expires_at`.",
+            Self::PaymentInProgress => {
+                "Look the order up until the payment has an outcome, or repeat that payment with its own key."
+            }
+            Self::OrderPaid => "Nothing is left to do; look the order up.",
+            Self::OrderExpired | Self::OrderNotPending => "Order again if it is still wanted.",
+            Self::RefundDue => "Do not pay again: the money comes back. Order again if it is still wanted.",
         }
     }
 }

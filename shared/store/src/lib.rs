@@ -67,7 +67,6 @@ pub use refresh::{Presented, Refreshed, Renewed};
 pub use restock::Marker;
 pub use revocations::{ALL_TOKENS, Revocation};
 pub use sessions::{NewSession, NewlyStarted, Revoke, SessionRules, TokenHash};
-pub use sessions::{NewSession, NewlyStarted, SessionRules, TokenHash};
 pub use shop_order_life::ShopChange;
 pub use shop_orders::{NewShopOrder, Placement, ShopItem, ShopOrderRow};
 pub use users::{NewUser, UserRow};
