@@ -12,16 +12,19 @@
 
 pub mod bridge;
 pub mod control;
+mod cross_origin;
 pub mod envelope;
 pub mod follower;
 pub mod hot;
 pub mod local;
+pub mod rate_limit;
 pub mod redis;
 pub mod relay;
 pub mod run;
 pub mod shared;
 pub mod sse;
 pub mod tokens;
+mod trace_context;
 pub mod wait;
 
 pub use run::run;

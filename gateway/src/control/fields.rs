@@ -80,7 +80,7 @@ impl Fields {
     /// An integer that may be absent or null.
     pub fn optional_integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let value = self.take(name)?;
-        match value.as_i64().filter(|number| range.contains(number)) {
+        match whole(&value).filter(|number| range.contains(number)) {
             Some(number) => Some(number),
             None => self.wrong(name, format!("must be an integer from {} to {}", range.start(), range.end())),
         }
@@ -168,6 +168,14 @@ impl Fields {
     }
 }
 
+/// The integer that a JSON number is. `7.0` is one too (JSON Schema says so), as long as a double holds it exactly.
+fn whole(value: &Value) -> Option<i64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+    let rounded = |number: f64| (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64);
+    value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(rounded))
+}
+
 /// `application/json`, with no charset but UTF-8.
 fn says_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
@@ -203,9 +211,10 @@ mod tests {
     #[test]
     fn good_fields_are_read() {
         let mut body = fields(json!({"name": " ä\r\n'; DROP TABLE", "n": 5, "at": "2025-11-22T09:30:00Z",
-            "price": {"minor": 250, "currency": "EUR"}, "none": null}));
+            "whole": -7.0, "exponent": 3e3, "price": {"minor": 250, "currency": "EUR"}, "none": null}));
         assert_eq!(body.text("name", 1..=20), " ä\r\n'; DROP TABLE");
         assert_eq!((body.count("n", 1..=5), body.moment("at")), (5, 1_763_803_800_000));
+        assert_eq!((body.integer("whole", -7..=0), body.count("exponent", 1..=3000)), (-7, 3000));
         assert_eq!(body.money("price", 250).minor, 250);
         assert_eq!((body.optional_text("none", 1..=2), body.optional_count("absent", 1..=2)), (None, None));
         body.finish().unwrap();
@@ -214,12 +223,12 @@ mod tests {
     #[test]
     fn every_mistake_is_named_once() {
         let mut body = fields(json!({"short": "", "long": "xxx", "blank": "  ", "nul": "a\0", "number": 7,
-            "low": 0, "high": 6, "huge": u64::MAX, "fraction": 1.5, "text": "1", "at": "noon",
+            "low": 0, "high": 6, "huge": u64::MAX, "fraction": 1.5, "far": 1e19, "text": "1", "at": "noon",
             "price": {"minor": -1, "currency": "eur", "extra": 1}, "flat": 5, "role": "admin"}));
         for name in ["short", "long", "blank", "nul", "number", "gone"] {
             body.text(name, 1..=2);
         }
-        for name in ["low", "high", "huge", "fraction", "text", "absent"] {
+        for name in ["low", "high", "huge", "fraction", "far", "text", "absent"] {
             body.integer(name, 1..=5);
         }
         body.moment("at");
@@ -239,6 +248,7 @@ mod tests {
             "high",
             "huge",
             "fraction",
+            "far",
             "text",
             "absent",
             "at",

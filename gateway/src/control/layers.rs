@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use spike_domain::Reason;
@@ -15,7 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 
 use super::refusal::Refusal;
-use super::render::{X_REQUEST_ID, render};
+use super::render::render;
+use crate::cross_origin::{ALLOWED, EXPOSED};
 
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -59,21 +59,11 @@ fn cors(origins: &[String]) -> CorsLayer {
         .iter()
         .map(|origin| HeaderValue::from_str(origin).expect("the configuration takes only origins"))
         .collect();
-    let idempotency_key = HeaderName::from_static("idempotency-key");
-    let traceparent = HeaderName::from_static("traceparent");
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            AUTHORIZATION,
-            CONTENT_TYPE,
-            IF_MATCH,
-            IF_NONE_MATCH,
-            X_REQUEST_ID,
-            idempotency_key,
-            traceparent,
-        ])
-        .expose_headers([ETAG, LOCATION, RETRY_AFTER, X_REQUEST_ID])
+        .allow_headers(ALLOWED)
+        .expose_headers(EXPOSED)
         .max_age(PREFLIGHT_MAX_AGE)
 }
 

@@ -20,6 +20,8 @@ use super::accept::{Form, form};
 use super::origin::RequestId;
 use super::refusal::Refusal;
 use crate::envelope;
+use crate::rate_limit::Policy;
+use crate::trace_context::{TRACERESPONSE, TraceContext};
 
 /// Carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -78,8 +80,10 @@ impl IntoResponse for Unrendered {
 pub(super) async fn render(mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let form = form(request.headers());
-    let span =
-        tracing::info_span!("request", %request_id, method = %request.method(), path = request.uri().path());
+    let trace = TraceContext::of(request.headers());
+    let (method, path) = (request.method(), request.uri().path());
+    let trace_id = trace.map(tracing::field::display);
+    let span = tracing::info_span!("request", %request_id, trace_id, %method, path);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     // Pages and files outside the API are sent as they are, whatever is accepted.
     let strict = request.uri().path().starts_with("/api/");
@@ -101,6 +105,9 @@ pub(super) async fn render(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    if let Some(trace) = trace {
+        response.headers_mut().insert(TRACERESPONSE, trace.response(fastrand::u64(..)));
+    }
     response
 }
 
@@ -112,11 +119,8 @@ fn refuse(response: &mut Response, refusal: &Refusal, form: Form, request_id: &s
     if let Some(seconds) = refusal.retry_after_s.or(envelope::retry_after_s(reason)) {
         headers.insert(RETRY_AFTER, seconds.into());
         if reason == Reason::TooManyRequests {
-            let policy = format!("\"tries\";q=1;w={seconds}");
-            let limit = format!("\"tries\";r=0;t={seconds}");
-            for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
-                headers.insert(name, HeaderValue::try_from(value).expect("digits and letters"));
-            }
+            let policy = Policy { name: "tries", quota: 1, window_s: seconds };
+            headers.extend(policy.headers(seconds));
         }
     }
     if reason.status() == 401 {

@@ -4,14 +4,15 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, LOCATION,
-    ORIGIN, RETRY_AFTER, VARY,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONNECTION,
+    CONTENT_TYPE, ETAG, LOCATION, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use spike_domain::{EventId, OrderId, Reason};
 
 use super::body::HotBody;
+use crate::cross_origin::EXPOSED_VALUE;
 use crate::envelope::{self, FieldError};
 
 /// Header of the request id, taken or made, always echoed.
@@ -46,6 +47,8 @@ pub struct Answer {
 pub struct Asked {
     request_id: HeaderValue,
     origin: Option<HeaderValue>,
+    /// Other origins may call, so that caches must tell them apart.
+    cross_origin: bool,
     problem: bool,
 }
 
@@ -136,13 +139,16 @@ impl Answer {
         }
         if let Some(origin) = asked.origin {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_VALUE);
+        }
+        if asked.cross_origin {
             headers.insert(VARY, HeaderValue::from_static("origin"));
         }
         if self.close || draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         headers.insert(X_REQUEST_ID, asked.request_id);
         let mut response = Response::new(HotBody::full(self.body));
@@ -161,7 +167,8 @@ impl Asked {
         let origin = headers.get(ORIGIN).filter(|origin| {
             allowed_origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin.as_bytes())
         });
-        Self { request_id: ids.take_or_make(headers), origin: origin.cloned(), problem }
+        let cross_origin = !allowed_origins.is_empty();
+        Self { request_id: ids.take_or_make(headers), origin: origin.cloned(), cross_origin, problem }
     }
 
     /// Whether refusals are to be `application/problem+json`.

@@ -41,11 +41,9 @@ pub fn quantity(headers: &HeaderMap, body: &[u8]) -> Result<u32, BadPress> {
     let press: Press = serde_json::from_slice(body).map_err(|error| read_error(&error))?;
     match press.quantity {
         None => Ok(1),
-        Some(value) => {
-            value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|&n| n >= 1).ok_or_else(|| {
-                field_error("quantity", "must be an integer from 1 to the sale's per-user limit".to_owned())
-            })
-        }
+        Some(value) => whole(&value).filter(|&n| n >= 1).ok_or_else(|| {
+            field_error("quantity", "must be an integer from 1 to the sale's per-user limit".to_owned())
+        }),
     }
 }
 
@@ -82,6 +80,17 @@ fn plain_quantity(body: &[u8]) -> Option<u32> {
     let digits = body.strip_prefix(b"{\"quantity\":")?.strip_suffix(b"}")?;
     let plain = (1..=9).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
     plain.then(|| digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
+}
+
+/// The integer that a JSON number is; `2.0` is one too.
+fn whole(value: &serde_json::Value) -> Option<u32> {
+    let exact = |number: f64| number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within 32 bits")]
+    let rounded = |number: f64| exact(number).then_some(number as u32);
+    match value.as_u64() {
+        Some(number) => u32::try_from(number).ok(),
+        None => value.as_f64().and_then(rounded),
+    }
 }
 
 fn json_type(headers: &HeaderMap) -> bool {

@@ -4,7 +4,6 @@
 
 use std::fmt::Write;
 
-use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use spike_domain::Reason;
 
 use super::pages::page;
 use crate::control::accept::prefers_html;
-use crate::control::{Answer, Refusal};
+use crate::control::{Answer, Named, Refusal};
 use crate::envelope::retry_after_s;
 
 /// `GET /errors`.
@@ -27,7 +26,7 @@ pub(in crate::control) async fn all(headers: HeaderMap) -> Response {
 }
 
 /// `GET /errors/{reason}`. Errors: 404 for a word that is none.
-pub(in crate::control) async fn one(Path(word): Path<String>, headers: HeaderMap) -> Response {
+pub(in crate::control) async fn one(Named(word): Named<String>, headers: HeaderMap) -> Response {
     let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.as_str() == word) else {
         return Refusal::new(Reason::NotFound).into_response();
     };

@@ -6,7 +6,6 @@
 
 use std::sync::OnceLock;
 
-use axum::extract::Path;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_ENCODING;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +14,7 @@ use spike_domain::Reason;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use super::pages::{HTML, headers};
-use crate::control::Refusal;
+use crate::control::{Named, Refusal};
 
 /// What the page is made of.
 pub(super) const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
@@ -33,7 +32,7 @@ pub(in crate::control) async fn docs() -> Response {
 }
 
 /// `GET /docs/{file}`. Errors: 404.
-pub(in crate::control) async fn file(Path(name): Path<String>) -> Response {
+pub(in crate::control) async fn file(Named(name): Named<String>) -> Response {
     static BUNDLE: OnceLock<Bytes> = OnceLock::new();
     static STYLE: OnceLock<Bytes> = OnceLock::new();
     let unpacked = |entry: &str| gzip(SWAGGER_UI_VENDORED, entry).expect("the archive has it: a test looked");

@@ -1,4 +1,5 @@
 //! The contract's own files and routes.
 
+mod conventions;
 mod dictionary;
 mod pages;

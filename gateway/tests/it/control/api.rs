@@ -24,6 +24,7 @@ pub struct Api {
     pub ledger: Stock,
     pub redis: RedisServer,
     pub config: Arc<Config>,
+    pub control: Arc<Control>,
     tokens: Arc<Tokens>,
     router: Router,
 }
@@ -39,10 +40,17 @@ pub struct Answer {
 impl Api {
     /// An API on an empty, migrated database and an empty Redis.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let redis = fixture::redis();
         let url = fixture::database();
         let env = [("SPIKE_REDIS_URL", redis.url()), ("SPIKE_DATABASE_URL", url.clone())];
-        let config = Config::load(None, env.map(|(name, value)| (name.to_owned(), value))).unwrap();
+        let own = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let env = env.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value));
+        let config = Config::load(None, env).unwrap();
         let config = Arc::new(config);
         let settings = DatabaseSettings {
             url,
@@ -57,7 +65,8 @@ impl Api {
         let tokens = Arc::new(Tokens::new(&config.auth));
         let mut control = Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone());
         control.worker_wait = Duration::from_secs(2);
-        Self { store, ledger, redis, config, tokens, router: router(Arc::new(control)) }
+        let control = Arc::new(control);
+        Self { store, ledger, redis, config, tokens, router: router(control.clone()), control }
     }
 
     /// An account of that role, without a password anybody knows, and its token.

@@ -8,3 +8,5 @@ mod core;
 mod proxy;
 mod raw;
 mod waiting;
+
+pub use core::{HotCore, Wishes};
