@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use spike_config::Config;
 use spike_domain::clock::now_ms;
-use spike_domain::{Role, UserId};
+use spike_domain::{Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
 
 use crate::http::call;
@@ -17,7 +17,7 @@ fn every_bad_token_gets_the_same_answer() {
     let (user, good) = system.user();
     let foreign = |setting: (&str, &str), now_s: u64| {
         let config = Config::load(None, [(setting.0.to_owned(), setting.1.to_owned())]).expect("settings");
-        Tokens::new(&config.auth).mint(user, Role::User, "session", 0, now_s)
+        Tokens::new(&config.auth).mint(user, Role::User, SessionId::new(now_ms()), 0, now_s)
     };
     let now_s = now_ms() / 1000;
     let mut parts: Vec<&str> = good.split('.').collect();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use spike_config::Config;
 use spike_devstack::fixture;
 use spike_domain::clock::{now_ms, rfc3339};
-use spike_domain::{Conservation, EventId, OrderId, Role, UserId};
+use spike_domain::{Conservation, EventId, OrderId, Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
 use spike_store::Store;
 use tokio::runtime::Runtime;
@@ -75,7 +75,8 @@ impl Shop {
             store.close().await;
             users.expect("accounts")
         });
-        let token = |user| (user, tokens.mint(user, Role::User, "session", 0, now_ms() / 1000));
+        let token =
+            |user| (user, tokens.mint(user, Role::User, SessionId::new(now_ms()), 0, now_ms() / 1000));
         let buyers = users.into_iter().map(token).collect();
 
         let serve = Process::start("serve", &env, &dir, ops);

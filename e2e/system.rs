@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spike_config::Config;
 use spike_devstack::{RedisServer, fixture, free_port};
 use spike_domain::clock::{now_ms, rfc3339};
-use spike_domain::{EventId, OrderId, Role, UserId};
+use spike_domain::{EventId, OrderId, Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
 use spike_store::{DatabaseSettings, Store};
 use tokio::runtime::Runtime;
@@ -178,7 +178,7 @@ impl System {
 
     /// A token of a user, as a login gives it.
     pub fn token(&self, user: UserId) -> String {
-        self.tokens.mint(user, Role::User, "session", 0, now_ms() / 1000)
+        self.tokens.mint(user, Role::User, SessionId::new(now_ms()), 0, now_ms() / 1000)
     }
 
     fn as_admin(&self, path: &str, body: &Value) -> Value {

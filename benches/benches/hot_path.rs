@@ -1,30 +1,17 @@
-//! What a hot core does before it asks the ledger: token, buckets, flag, route, and the ledger call's bytes.
+//! What a hot core does before it asks the ledger: buckets, flag, route, and the ledger call's bytes.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use spike_config::Config;
-use spike_domain::{EventId, OrderId, Role, UserId};
+use spike_domain::{EventId, OrderId, UserId};
 use spike_gateway::hot::route::route;
 use spike_gateway::local::gcra::mix;
 use spike_gateway::local::{Gcra, GcraTable, Quota, SoldOutFlag};
 use spike_gateway::redis::resp::Reader;
-use spike_gateway::tokens::Tokens;
 use spike_stock::reserve::{Buyer, decode, encode};
 use spike_stock::{EventKeys, scripts};
-
-const NOW_S: u64 = 1_763_800_000;
-
-fn jwt(c: &mut Criterion) {
-    let config = Config::load(None, std::iter::empty()).expect("defaults are valid");
-    let tokens = Tokens::new(&config.auth);
-    let good = tokens.mint(UserId(42), Role::User, "session", 0, NOW_S);
-    let forged = format!("{}A", &good[..good.len() - 1]);
-    c.bench_function("jwt/verify", |b| b.iter(|| tokens.verify(black_box(&good), NOW_S)));
-    c.bench_function("jwt/refuse", |b| b.iter(|| tokens.verify(black_box(&forged), NOW_S)));
-}
 
 fn buckets(c: &mut Criterion) {
     let (open, shut) = (Quota::new(1_000_000_000, 1_000_000_000), Quota::every_ms(1_000_000));
@@ -101,5 +88,5 @@ fn reserve_codec(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(hot_path, jwt, buckets, flag, routes, reserve_codec);
+criterion_group!(hot_path, buckets, flag, routes, reserve_codec);
 criterion_main!(hot_path);

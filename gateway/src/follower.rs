@@ -1,9 +1,11 @@
 //! The snapshot follower: keeps the hot cores' table of events true, by a poll of Redis every 200 ms, a poll of the
-//! database every second, and hints in between.
+//! database every second, and hints in between; and what is revoked ([`revocations`]).
 //!
 //! Redis says what the ledger is; the database says what the event is and what the operator wants. Either may be away, or
 //! slow, and neither waits for the other: the table then keeps what was known last, and a gateway that starts without the
 //! database reads the event's document from its ledger.
+
+mod revocations;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -68,12 +70,13 @@ impl Follower {
         let (define, defined) = watch::channel(None);
         let every = Duration::from_millis(self.shared.config.follower.definitions_poll_ms);
         let definitions = follow_definitions(self.store.clone(), every, hinted.clone(), define);
+        let revoked = revocations::follow(self.shared.clone(), self.store.clone(), hinted.clone());
         // One task, so that a panic in any part of it ends the follower and is seen.
         let ledger = self.ledger.clone();
         let listen = ledger.follow_hints(|| {
             hint.send_replace(());
         });
-        tokio::join!(listen, definitions, self.follow(hinted, defined));
+        tokio::join!(listen, definitions, revoked, self.follow(hinted, defined));
     }
 
     async fn follow(
@@ -228,7 +231,7 @@ fn due(last: Option<Instant>, every: Duration) -> bool {
 fn told<T, E: std::fmt::Display>(was_up: bool, side: &str, result: &Result<T, E>) -> bool {
     match result {
         Ok(_) if !was_up => tracing::info!("{side} can be followed again"),
-        Err(error) if was_up => tracing::warn!(%error, "cannot follow {side}; events stay as last seen"),
+        Err(error) if was_up => tracing::warn!(%error, "cannot follow {side}; what was seen last stays"),
         _ => {}
     }
     result.is_ok()

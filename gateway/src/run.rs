@@ -92,7 +92,8 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListen
 }
 
 fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
-    let (stock, store, shared) = (backends.stock.clone(), backends.store.clone(), shared.clone());
+    let (stock, store) = (backends.stock.clone(), backends.store.clone());
+    let (table, tokens) = (shared.clone(), shared.tokens.clone());
     vec![
         Check::new("ledger", true, move || {
             let stock = stock.clone();
@@ -104,8 +105,13 @@ fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
         }),
         // A gateway that has just started would turn every buyer away.
         Check::new("events", true, move || {
-            let known = shared.events.complete() || !shared.events.load().is_empty();
+            let known = table.events.complete() || !table.events.load().is_empty();
             async move { if known { Ok(()) } else { Err("no event has been read yet".to_owned()) } }
+        }),
+        // And it could not tell a living token from a dead one. Read once, it goes on without the database.
+        Check::new("revocations", true, move || {
+            let known = tokens.revocations().loaded();
+            async move { if known { Ok(()) } else { Err("revoked tokens have not been read yet".to_owned()) } }
         }),
     ]
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde_json::{Value, json};
-use spike_domain::Role;
+use spike_domain::{Role, SessionId};
 use spike_store::{NewUser, UserRow};
-use uuid::Uuid;
 
 use super::me::user_view;
 use super::password_policy::{PASSWORD_CHARS, new_password};
@@ -59,9 +58,9 @@ pub(super) async fn login(
 }
 
 fn session(control: &Control, account: &UserRow) -> Value {
-    let session_id = Uuid::now_v7().to_string();
+    let session_id = SessionId::new(control.now_s() * 1000);
     let token =
-        control.tokens.mint(account.id, account.role, &session_id, account.token_version, control.now_s());
+        control.tokens.mint(account.id, account.role, session_id, account.token_version, control.now_s());
     json!({
         "access_token": token,
         "token_type": "Bearer",

@@ -7,12 +7,12 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use spike_domain::{AccessClaims, Reason, Role, UserId};
+use spike_domain::{Reason, Role, UserId};
 use spike_store::UserRow;
 
 use super::Control;
 use super::refusal::{Refusal, Result};
-use crate::tokens::bearer;
+use crate::tokens::{Access, bearer};
 
 /// A request with a valid access token; the guard of its route has made sure.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Identity {
     /// Who.
     pub user: UserId,
     /// What the token says.
-    pub claims: AccessClaims,
+    pub claims: Access,
 }
 
 /// A request of an administrator; the guard has asked the database too.
@@ -59,12 +59,15 @@ impl<S: Sync> FromRequestParts<S> for Admin {
 const UNGUARDED: &str = "this route's row in the table lets anybody in, its handler does not";
 
 impl Identity {
-    /// Who sends a request with these headers. Errors: 401 without one valid access token.
+    /// Who sends a request with these headers. Errors: 401 without one valid access token; 503 while this process does not
+    /// know yet what has been revoked.
     pub(super) fn of(headers: &HeaderMap, control: &Control) -> Result<Self> {
         let token = bearer(headers).ok_or_else(unauthorized)?;
-        let claims = control.tokens.verify(token, control.now_s()).ok_or_else(unauthorized)?;
-        let user = UserId::parse(&claims.sub).ok_or_else(unauthorized)?;
-        Ok(Self { user, claims })
+        if !control.tokens.revocations().loaded() {
+            return Err(Refusal::new(Reason::Recovering));
+        }
+        let claims = control.tokens.authenticate(token, control.now_s()).ok_or_else(unauthorized)?;
+        Ok(Self { user: claims.user, claims })
     }
 
     /// The account as it is now. Errors: 401 when it is gone or disabled, or the token is older than its last change.

@@ -49,11 +49,15 @@ pub async fn buy(
     reserve(core, &batch, event, buyer, asked).await
 }
 
-/// The user of a valid access token; 401 otherwise, one answer for every kind of bad token.
+/// The user of a valid access token; 401 otherwise, one answer for every kind of bad token. 503 while this process does not
+/// know yet what has been revoked.
 pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Asked) -> Result<UserId, Answer> {
-    let claims = bearer(headers).and_then(|token| core.shared.tokens.verify(token, now.unix_s()));
-    match claims.and_then(|claims| UserId::parse(&claims.sub)) {
-        Some(user) => Ok(user),
+    if !core.shared.tokens.revocations().loaded() {
+        core.count(Counter::Unavailable, 1);
+        return Err(Answer::refuse(Reason::Recovering, asked));
+    }
+    match bearer(headers).and_then(|token| core.access(token, now.unix_s())) {
+        Some(access) => Ok(access.user),
         None => {
             core.count(Counter::RejectedAuth, 1);
             Err(Answer::refuse(Reason::Unauthorized, asked))

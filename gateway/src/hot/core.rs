@@ -18,6 +18,7 @@ use super::listener;
 use super::waiting::Waiting;
 use crate::redis::Link;
 use crate::shared::{DrainPhase, Shared};
+use crate::tokens::{Access, Lookup, TokenCache};
 
 /// How often a core looks at deadlines, in ms.
 const TICK_MS: u64 = 50;
@@ -40,6 +41,7 @@ pub struct Core {
     pub pending: Cell<usize>,
     /// Those who wait for news of their order.
     pub waiting: Waiting,
+    tokens: RefCell<TokenCache>,
     now_ms: Cell<u64>,
     generation: Cell<u64>,
     batches: RefCell<HashMap<EventId, Rc<Batch>>>,
@@ -56,6 +58,7 @@ impl Core {
                 }
                 None => Line::Redis { link: Link::new(), failures: Cell::new(0) },
             },
+            tokens: RefCell::new(TokenCache::new(shared.config.hot.token_cache_slots)),
             shared,
             number,
             connections: Connections::default(),
@@ -80,6 +83,17 @@ impl Core {
     /// Why there is no [`Core::event`]: nobody announced it, or this gateway has not heard of it yet.
     pub fn unknown_event(&self) -> Reason {
         if self.shared.events.complete() { Reason::NotFound } else { Reason::Recovering }
+    }
+
+    /// What a valid token says; most are remembered from an earlier request.
+    pub fn access(&self, token: &str, now_s: u64) -> Option<Access> {
+        let (access, lookup) = self.tokens.borrow_mut().authenticate(&self.shared.tokens, token, now_s);
+        let counter = match lookup {
+            Lookup::Hit => Counter::TokenCacheHits,
+            Lookup::Miss => Counter::TokenCacheMisses,
+        };
+        self.count(counter, 1);
+        access
     }
 
     /// Milliseconds since the process's start, as of the last tick: for deadlines, not for windows.

@@ -2,15 +2,29 @@
 
 use crate::reader::Reader;
 use crate::secret::Secret;
+use crate::token_key::{Ed25519Seed, RetiredKey, TokenAlgorithm};
 
 /// Section `[auth]`.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// Secret. Key that signs access tokens. The default is public: prod refuses it, and any shorter than
+    /// How access tokens are signed: HS256 with `secret`, or EdDSA (Ed25519) with `private_key`.
+    ///
+    /// `SPIKE_AUTH_ALGORITHM`: HS256 or EdDSA
+    pub algorithm: TokenAlgorithm,
+    /// Secret. Key that signs HS256 tokens. The default is public: prod refuses it, and any shorter than
     /// 32 bytes; staging warns.
     ///
     /// `SPIKE_AUTH_SECRET`: any text that is not empty
     pub secret: Secret,
+    /// Secret. Key that signs EdDSA tokens, as `openssl genpkey -algorithm ed25519` writes it.
+    ///
+    /// `SPIKE_AUTH_PRIVATE_KEY`: an Ed25519 private key as PEM, or the path of a PEM file, or empty
+    pub private_key: Option<Ed25519Seed>,
+    /// Secret. Keys that sign no more but whose tokens are still valid until they expire: how a key is changed
+    /// without logging anybody out. In the variable no key may hold a comma.
+    ///
+    /// `SPIKE_AUTH_RETIRED_KEYS`: a list of `kid=HS256:secret` and `kid=EdDSA:key`, the key as PEM or a path
+    pub retired_keys: Vec<RetiredKey>,
     /// Who issues the tokens; a token of another issuer is refused.
     ///
     /// `SPIKE_AUTH_ISSUER`: any text that is not empty
@@ -19,7 +33,7 @@ pub struct AuthConfig {
     ///
     /// `SPIKE_AUTH_AUDIENCE`: any text that is not empty
     pub audience: String,
-    /// Name of the key, carried by each token.
+    /// Name of the key that signs, carried by each token (`kid`); a new key needs a new name.
     ///
     /// `SPIKE_AUTH_KEY_ID`: any text that is not empty
     pub key_id: String,
@@ -80,7 +94,10 @@ impl AuthConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("auth");
         Self {
+            algorithm: s.choice("algorithm"),
             secret: s.secret("secret"),
+            private_key: s.private_key("private_key"),
+            retired_keys: s.retired_keys("retired_keys"),
             issuer: s.text("issuer"),
             audience: s.text("audience"),
             key_id: s.text("key_id"),

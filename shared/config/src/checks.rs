@@ -1,7 +1,8 @@
 //! What no single setting can know: values that contradict each other, and secrets that are public.
 
 use crate::reader::{Reader, env_name};
-use crate::{Backend, Config, Profile};
+use crate::token_key::{Ed25519Seed, RetiredKeyKind, TokenAlgorithm};
+use crate::{Backend, Config, Profile, Secret};
 
 /// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
@@ -47,12 +48,38 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         &["relay.claim_idle_ms"],
         &format!("more than relay.claim_idle_ms, {}", config.relay.claim_idle_ms),
     );
+    token_keys(config, reader);
+}
+
+fn token_keys(config: &Config, reader: &mut Reader) {
+    let auth = &config.auth;
+    reader.require(
+        auth.algorithm != TokenAlgorithm::EdDsa || auth.private_key.is_some(),
+        "auth.private_key",
+        &["auth.algorithm"],
+        "an Ed25519 private key while auth.algorithm is EdDSA",
+    );
+    let mut names: Vec<_> = auth.retired_keys.iter().map(|retired| retired.id.as_str()).collect();
+    names.push(&auth.key_id);
+    names.sort_unstable();
+    reader.require(
+        names.windows(2).all(|pair| pair[0] != pair[1]),
+        "auth.retired_keys",
+        &["auth.key_id"],
+        "names that differ from each other and from auth.key_id",
+    );
 }
 
 /// Refuses public and short secrets in prod; elsewhere says what prod would refuse (dev is left in peace).
 pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
-    let secret = &config.auth.secret;
-    let public = reader.default_text("auth.secret");
+    let auth = &config.auth;
+    let default = reader.default_text("auth.secret");
+    let weak = |secret: &Secret| secret.expose() == default || secret.expose().len() < SECRET_BYTES_MIN;
+    let weak_retired = |key: &RetiredKeyKind| match key {
+        RetiredKeyKind::Hs256(secret) => weak(secret),
+        RetiredKeyKind::EdDsa(_) => false,
+        RetiredKeyKind::EdDsaPrivate(seed) => seed.is_public(),
+    };
     let public_password = reader.default_text("admin.password");
     let is_public = |part: &Backend| {
         let password = part.server().and_then(|url| url.password.as_ref());
@@ -60,7 +87,7 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     };
     let findings = [
         (
-            secret.expose() == public || secret.expose().len() < SECRET_BYTES_MIN,
+            auth.algorithm == TokenAlgorithm::Hs256 && weak(&auth.secret),
             "auth.secret",
             "a secret of your own of at least 32 bytes, such as the output of `openssl rand -hex 32`",
         ),
@@ -68,6 +95,16 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
             config.admin.email.is_some() && config.admin.password.expose() == public_password,
             "admin.password",
             "a password of your own, or an empty admin.email",
+        ),
+        (
+            auth.private_key.as_ref().is_some_and(Ed25519Seed::is_public),
+            "auth.private_key",
+            "a key of your own, such as the output of `openssl genpkey -algorithm ed25519`",
+        ),
+        (
+            auth.retired_keys.iter().any(|retired| weak_retired(&retired.key)),
+            "auth.retired_keys",
+            "keys that were your own: secrets of at least 32 bytes, and no example of a standard",
         ),
         (is_public(&config.amqp.url), "amqp.url", "a password that is not a well-known default"),
         (is_public(&config.database.url), "database.url", "a password that is not a well-known default"),

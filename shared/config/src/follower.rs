@@ -14,6 +14,11 @@ pub struct FollowerConfig {
     ///
     /// `SPIKE_FOLLOWER_DEFINITIONS_POLL_MS`: 10 to 600000
     pub definitions_poll_ms: u64,
+    /// Rest between two looks at the revoked tokens in the database, in milliseconds; a hint makes it look at
+    /// once. A revoked token must be refused everywhere within 2 s.
+    ///
+    /// `SPIKE_FOLLOWER_REVOCATIONS_POLL_MS`: 10 to 1000
+    pub revocations_poll_ms: u64,
     /// Life of a sold-out flag before one buyer may try again, in milliseconds.
     ///
     /// `SPIKE_FOLLOWER_SOLD_OUT_MS`: 10 to 60000
@@ -26,6 +31,7 @@ impl FollowerConfig {
         Self {
             poll_ms: s.number("poll_ms", 10..=60_000),
             definitions_poll_ms: s.number("definitions_poll_ms", 10..=600_000),
+            revocations_poll_ms: s.number("revocations_poll_ms", 10..=1000),
             sold_out_ms: s.number("sold_out_ms", 10..=60_000),
         }
     }

@@ -47,6 +47,10 @@ pub struct HotConfig {
     ///
     /// `SPIKE_HOT_STREAMS_MAX`: 0 to 1000000
     pub streams_max: usize,
+    /// Verified tokens that a core remembers, 64 bytes each: about the buyers that press and poll at one time.
+    ///
+    /// `SPIKE_HOT_TOKEN_CACHE_SLOTS`: a power of two, 4 to 16777216
+    pub token_cache_slots: usize,
 }
 
 impl HotConfig {
@@ -62,6 +66,7 @@ impl HotConfig {
             pending_max: s.number("pending_max", 1..=1_000_000),
             long_polls_max: s.number("long_polls_max", 0..=1_000_000),
             streams_max: s.number("streams_max", 0..=1_000_000),
+            token_cache_slots: s.power_of_two("token_cache_slots", 4..=16_777_216),
         }
     }
 }

@@ -35,6 +35,7 @@ mod server_url;
 mod sidecar;
 #[cfg(test)]
 mod tests;
+mod token_key;
 mod worker;
 
 pub use address_block::AddressBlock;
@@ -61,6 +62,7 @@ pub use role::Role;
 pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sidecar::SidecarConfig;
+pub use token_key::{Ed25519Seed, RetiredKey, RetiredKeyKind, TokenAlgorithm};
 pub use worker::WorkerConfig;
 
 use layers::Layers;

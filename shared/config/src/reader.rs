@@ -15,6 +15,7 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::layers::{Layers, Raw};
 use crate::secret::Secret;
 use crate::server_url::{self, ServerUrl, UrlForm};
+use crate::token_key::{Ed25519Seed, RetiredKey};
 
 /// One setting, as the code reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,12 +143,23 @@ impl Section<'_> {
     }
 
     pub(crate) fn secret(&mut self, key: &str) -> Secret {
-        self.read(
-            key,
-            NOT_EMPTY.to_owned(),
-            |_| STARS.to_owned(),
-            |raw| not_empty(raw).map(Secret::new).ok_or(""),
-        )
+        self.read(key, NOT_EMPTY.to_owned(), show_stars, |raw| not_empty(raw).map(Secret::new).ok_or(""))
+    }
+
+    /// An Ed25519 private key, if there is one.
+    pub(crate) fn private_key(&mut self, key: &str) -> Option<Ed25519Seed> {
+        let allowed = "an Ed25519 private key as PEM, or the path of a PEM file, or empty".to_owned();
+        self.read(key, allowed, show_stars, |raw| match raw.text().ok_or("")?.trim() {
+            "" => Ok(None),
+            text => Ed25519Seed::read(text).map(Some),
+        })
+    }
+
+    pub(crate) fn retired_keys(&mut self, key: &str) -> Vec<RetiredKey> {
+        let allowed = "a list of `kid=HS256:secret` and `kid=EdDSA:key`, the key as PEM or a path".to_owned();
+        self.read(key, allowed, show_stars, |raw| {
+            raw.list().ok_or("")?.iter().map(|word| RetiredKey::read(word)).collect()
+        })
     }
 
     pub(crate) fn socket(&mut self, key: &str) -> SocketAddr {
@@ -256,6 +268,10 @@ fn show_plain(raw: &Raw) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+fn show_stars(_: &Raw) -> String {
+    STARS.to_owned()
 }
 
 fn show_url(raw: &Raw) -> String {

@@ -7,6 +7,10 @@ use crate::layers::{DEFAULTS, leaves};
 use crate::{Config, ConfigError, Driver, LogFormat, Profile, Role};
 
 const GOOD_SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// The example of RFC 8037, A.1, as a PEM file would hold it.
+const EXAMPLE_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
 
 fn with(env: &[(&str, &str)]) -> Result<Config, crate::ConfigErrors> {
     Config::load(None, env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
@@ -67,6 +71,11 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "15000", "more than relay.claim_idle_ms, 15000"),
         ("SPIKE_AUTH_SECRET", " ", "***"),
         ("SPIKE_AUTH_SECRET", "not \u{fffd} UTF-8", "***"),
+        ("SPIKE_AUTH_ALGORITHM", "RS256", "HS256 or EdDSA"),
+        ("SPIKE_AUTH_ALGORITHM", "none", "HS256 or EdDSA"),
+        ("SPIKE_AUTH_PRIVATE_KEY", "/no/such/key.pem", "(no file of that name"),
+        ("SPIKE_AUTH_RETIRED_KEYS", "old", "`kid=HS256:secret`"),
+        ("SPIKE_AUTH_RETIRED_KEYS", "1=HS256:0123456789abcdef0123456789abcdef", "names that differ"),
         ("SPIKE_AUTH_LEEWAY_S", "29", "30 to 60"),
         ("SPIKE_AUTH_ARGON2_MEMORY_KIB", "19455", "19456 to 1048576"),
         ("SPIKE_ADMIN_EMAIL", "admin", "an e-mail address, or empty"),
@@ -225,12 +234,44 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         let warnings = with(&env).expect("staging takes it").warnings;
         assert!(warnings.len() == 1 && warnings[0].starts_with(name), "{warnings:?}");
     }
+    let weak = [
+        ("SPIKE_AUTH_RETIRED_KEYS", "old=HS256:short".to_owned(), "your own"),
+        (
+            "SPIKE_AUTH_RETIRED_KEYS",
+            "old=HS256:spike-development-secret-not-for-production".to_owned(),
+            "your own",
+        ),
+        ("SPIKE_AUTH_RETIRED_KEYS", format!("old=EdDSA:{EXAMPLE_KEY}"), "your own"),
+        ("SPIKE_AUTH_PRIVATE_KEY", EXAMPLE_KEY.to_owned(), "a key of your own"),
+    ];
+    for (name, value, shown) in weak {
+        let env: Vec<_> = prod.iter().copied().chain([(name, value.as_str())]).collect();
+        let text = with(&env).expect_err(name).to_string();
+        assert!(text.contains(name) && text.contains(shown) && !text.contains(&value), "{text}");
+    }
     // With nothing set at all the embedded parts have no password to be public.
     let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the default is public");
     let names: Vec<_> = errors.all().iter().map(ConfigError::name).collect();
     assert_eq!(names, ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD"], "{errors}");
     let nobody = [("SPIKE_PROFILE", "prod"), ("SPIKE_AUTH_SECRET", GOOD_SECRET), ("SPIKE_ADMIN_EMAIL", "")];
     assert_eq!(with(&nobody).expect("no administrator is made").admin.email, None);
+}
+
+#[test]
+fn eddsa_needs_its_key_and_no_secret() {
+    check_refused("SPIKE_AUTH_ALGORITHM", "RS256", "HS256 or EdDSA");
+    let errors = with(&[("SPIKE_AUTH_ALGORITHM", "EdDSA")]).expect_err("no key");
+    assert_eq!(errors.all()[0].name(), "SPIKE_AUTH_PRIVATE_KEY", "{errors}");
+    let own = EXAMPLE_KEY.replace("IJ1h", "IJ1i");
+    let env = [
+        ("SPIKE_PROFILE", "prod"),
+        ("SPIKE_AUTH_ALGORITHM", "EdDSA"),
+        ("SPIKE_AUTH_PRIVATE_KEY", own.as_str()),
+        ("SPIKE_AUTH_RETIRED_KEYS", "old=HS256:0123456789abcdef0123456789abcdef"),
+    ];
+    let auth = with(&env).expect("a key of one's own").auth;
+    assert!(auth.private_key.is_some() && auth.retired_keys[0].id == "old");
+    assert!(!format!("{auth:?}").contains("0123456789abcdef"), "{auth:?}");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use spike_domain::EventId;
 
 /// Set of the events that have a ledger.
 pub const EVENTS: &str = "spike:events";
-/// Channel on which an event's id says "look again".
+/// Channel on which an event's id, or [`ACCOUNTS`], says "look again".
 pub const HINTS: &str = "spike:hints";
+/// What stands on that channel for an event when accounts changed; ids begin at 1.
+pub const ACCOUNTS: EventId = EventId(0);
 /// The relay's consumer group on every outbox.
 pub const RELAY_GROUP: &str = "relay";
 

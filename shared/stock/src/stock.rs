@@ -10,7 +10,7 @@ use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use spike_domain::{EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, UserId, clock};
 
-use crate::keys::HINTS;
+use crate::keys::{ACCOUNTS, HINTS};
 use crate::outbox::Page;
 use crate::reserve::{Buyer, Decided};
 use crate::{Claim, EmbeddedLedger, EndedOrder, Ledger, Meta, Opening, Settled, StockError, View};
@@ -294,6 +294,11 @@ impl Stock {
     /// Tells every gateway and worker to look at `event` again. A hint only: polls find it anyway.
     pub async fn hint(&self, event: EventId) -> Result<()> {
         on!(self, ledger => ledger.hint(event).await, embedded => embedded.hint(event).await)
+    }
+
+    /// Tells every gateway that tokens were revoked. A hint only: polls find them anyway.
+    pub async fn hint_accounts(&self) -> Result<()> {
+        self.hint(ACCOUNTS).await
     }
 
     /// Calls `on_hint` at every hint, for as long as it is polled; a hint may be missed.

@@ -56,6 +56,12 @@ counters! {
     RejectedLimit Counter "spike_gateway_rejected_limit_total" "Requests refused by a limit.";
     /// Requests without a token that holds.
     RejectedAuth Counter "spike_gateway_rejected_auth_total" "Requests refused for want of a valid token.";
+    /// Tokens that a core had verified before.
+    TokenCacheHits Counter "spike_gateway_token_cache_hits_total" "Tokens remembered from an earlier request.";
+    /// Tokens whose signature had to be checked.
+    TokenCacheMisses Counter "spike_gateway_token_cache_misses_total" "Tokens whose signature was checked.";
+    /// Revocations known to this process.
+    RevocationsHeld Gauge "spike_gateway_revocations_held" "Revocations known, bounded by those of one token's life.";
     /// Buys before the start, after the end, or while paused.
     RejectedWindow Counter "spike_gateway_rejected_window_total" "Buys outside the event's window.";
     /// Requests answered 503 with nothing done.

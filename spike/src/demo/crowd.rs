@@ -8,7 +8,7 @@ use loadtest::{Buyer, loopback_sources};
 use serde_json::json;
 use spike_config::AuthConfig;
 use spike_domain::clock::now_ms;
-use spike_domain::{Role, UserId};
+use spike_domain::{Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
 use spike_store::Store;
 use tokio::task::JoinSet;
@@ -51,7 +51,7 @@ pub async fn insert(store: &Store, auth: &AuthConfig, users: u32) -> anyhow::Res
 pub async fn gather(crowd: Crowd, tokens: &Tokens, base: &str, sources: usize) -> anyhow::Result<Vec<Buyer>> {
     let mut known = register_all(base, &crowd.name, registering(crowd.users)).await?;
     let now_s = now_ms() / 1000;
-    let token = |id| (id, tokens.mint(id, Role::User, &crowd.name, 0, now_s));
+    let token = |id| (id, tokens.mint(id, Role::User, SessionId::new(now_ms()), 0, now_s));
     known.extend(crowd.inserted.into_iter().map(token));
     let sources: Vec<Ipv4Addr> = loopback_sources(sources).collect();
     let buyer = |(at, (user, token)): (usize, _)| Buyer { user, token, source: sources[at % sources.len()] };

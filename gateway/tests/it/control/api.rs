@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spike_config::Config;
 use spike_devstack::{RedisServer, fixture};
 use spike_domain::clock::now_ms;
-use spike_domain::{EventId, OrderId, ProductId, Role, UserId};
+use spike_domain::{EventId, OrderId, ProductId, Role, SessionId, UserId};
 use spike_gateway::control::{Control, router};
 use spike_gateway::tokens::Tokens;
 use spike_stock::Stock;
@@ -63,6 +63,7 @@ impl Api {
         store.migrate().await.unwrap();
         let ledger = Stock::redis(&redis.url(), Timeouts::default()).unwrap();
         let tokens = Arc::new(Tokens::new(&config.auth));
+        tokens.revocations().mark_loaded();
         let mut control = Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone());
         control.worker_wait = Duration::from_secs(2);
         let control = Arc::new(control);
@@ -75,7 +76,7 @@ impl Api {
         let user = NewUser { email, name: name.to_owned(), password_hash: "none".into(), role };
         let id = self.store.create_user(user).await.unwrap();
         let row = self.store.user_by_id(id).await.unwrap().unwrap();
-        (id, self.tokens.mint(id, role, "session", row.token_version, now_ms() / 1000))
+        (id, self.tokens.mint(id, role, SessionId::new(now_ms()), row.token_version, now_ms() / 1000))
     }
 
     pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use spike_config::Config;
 use spike_devstack::RedisServer;
 use spike_domain::{
-    Currency, EventDef, EventId, EventState, LedgerState, Money, ProductId, Role, UserId, Window, clock,
+    Currency, EventDef, EventId, EventState, LedgerState, Money, ProductId, Role, SessionId, UserId, Window,
+    clock,
 };
 use spike_gateway::bridge::bridge;
 use spike_gateway::hot;
@@ -92,6 +93,7 @@ impl HotCore {
             drain: Drain::default(),
             config,
         });
+        shared.tokens.revocations().mark_loaded();
         let listener = hot::listener::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
         let address = listener.local_addr().unwrap();
         let of_core = shared.clone();
@@ -122,7 +124,13 @@ impl HotCore {
     }
 
     pub fn token(&self, user: i64) -> String {
-        self.shared.tokens.mint(UserId(user), Role::User, "s", 0, clock::now_ms() / 1000)
+        self.shared.tokens.mint(
+            UserId(user),
+            Role::User,
+            SessionId::new(clock::now_ms()),
+            0,
+            clock::now_ms() / 1000,
+        )
     }
 
     pub fn client(&self) -> Client {
