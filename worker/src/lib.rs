@@ -6,7 +6,8 @@
 //! - `consume` writes the orders of queue messages, acknowledges, settles.
 //! - `settle_sweep` settles what a killed `consume` left.
 //! - `expire` cancels orders whose time to pay is over; `restock` gives the stock of dead orders back.
-//! - `watch` compares every ledger with the database and has [`rebuild`] make it anew where they differ.
+//! - `units` moves what was paid and what is left of a closed event into the product's inventory.
+//! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod consume;
 mod expire;
@@ -15,7 +16,9 @@ pub mod rebuild;
 mod restock;
 mod settle_sweep;
 mod stop;
+mod units;
 mod watch;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,6 +72,7 @@ pub async fn run(
     running.spawn(settle_sweep::run(jobs.clone(), stop.clone()));
     running.spawn(restock::run(jobs.clone(), stop.clone()));
     running.spawn(expire::run(jobs.clone(), stop.clone()));
+    running.spawn(units::run(jobs.clone(), stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
 
     tokio::select! {

@@ -9,6 +9,7 @@ use spike_stock::{Settled, ledger};
 
 use crate::Jobs;
 use crate::stop::Stop;
+use crate::watched::Watched;
 
 /// Younger entries are left to the worker that has them in hand.
 const AGE: Duration = Duration::from_secs(2);
@@ -17,11 +18,12 @@ const PAGE_ENTRIES: usize = 128;
 
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let rest = Duration::from_millis(jobs.config.worker.sweep_interval_ms);
+    let mut watched = Watched::default();
     while !stop.rest(rest).await {
-        let events = match jobs.store.events_to_watch().await {
+        let events = match watched.events(&jobs).await {
             Ok(events) => events,
             Err(error) => {
-                tracing::warn!(%error, "settle sweep waits for the database");
+                tracing::warn!(error = format!("{error:#}"), "settle sweep waits for database and ledger");
                 continue;
             }
         };

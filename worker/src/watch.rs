@@ -1,6 +1,7 @@
 //! Keeps every ledger right: compares the database with Redis, and rebuilds or moves the ledger where they differ.
 //!
-//! This is what warms an event up, carries out pause, resume and close, and brings a sale back after Redis has restarted.
+//! This is what warms an event up (also by its schedule), carries out pause, resume and close, and brings a sale back after
+//! Redis has restarted.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use redis::{ErrorKind, ServerErrorKind};
 use spike_broker::Backoff;
 use spike_domain::{EventId, LedgerState};
 use spike_stock::{Meta, StockError};
-use spike_store::WatchedEvent;
+use spike_store::{Schedule, WatchedEvent};
 use tokio::time::Instant;
 
 use crate::Jobs;
 use crate::rebuild::{Lock, Rebuilder};
 use crate::stop::Stop;
+use crate::watched::Watched;
 
 /// Longest rest between two attempts to rebuild an event that cannot be rebuilt.
 const REBUILD_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -51,7 +53,8 @@ fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence_open: bool) -> Need {
 
 pub(crate) async fn run(jobs: Jobs, rebuilder: Rebuilder, mut stop: Stop) {
     let interval = Duration::from_millis(jobs.config.worker.watch_interval_ms);
-    let mut watch = Watch { jobs, rebuilder, interval, failing: HashMap::new() };
+    let watched = Watched::default();
+    let mut watch = Watch { jobs, rebuilder, interval, watched, failing: HashMap::new() };
     loop {
         if let Err(error) = watch.look(&stop).await {
             tracing::warn!(error = format!("{error:#}"), "ledgers not looked at");
@@ -66,6 +69,7 @@ struct Watch {
     jobs: Jobs,
     rebuilder: Rebuilder,
     interval: Duration,
+    watched: Watched,
     /// Events whose rebuild has failed, and when it may be tried again.
     failing: HashMap<EventId, (Backoff, Instant)>,
 }
@@ -74,7 +78,8 @@ impl Watch {
     /// Looks at every event once; trouble with one event's ledger is told and leaves the others alone. An error means that
     /// the database or Redis is away.
     async fn look(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        let events = self.jobs.store.events_to_watch().await?;
+        self.follow_schedule().await?;
+        let events = self.watched.events(&self.jobs).await?;
         self.failing.retain(|failing, _| events.iter().any(|event| event.id == *failing));
         for event in events {
             if stop.asked() {
@@ -93,6 +98,22 @@ impl Watch {
                 Ok(Need::Rebuild(_)) if self.resting(event.id) => {}
                 Ok(Need::Rebuild(why)) => self.rebuild(event.id, why).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Warms up and closes the events whose time has come, by the clock that windows go by.
+    async fn follow_schedule(&self) -> anyhow::Result<()> {
+        let settings = &self.jobs.config.worker;
+        let schedule = Schedule {
+            warm_up_before_ms: settings.auto_warmup_before_s * 1000,
+            close_after_ms: settings.auto_close_after_s * 1000,
+        };
+        let now_ms = self.jobs.ledger.time_ms().await?;
+        for (event, state) in self.jobs.store.follow_schedule(schedule, now_ms).await? {
+            tracing::info!(%event, ?state, "the event's schedule is followed");
+            // A lost hint costs the gateways a poll.
+            drop(self.jobs.ledger.hint(event).await);
         }
         Ok(())
     }

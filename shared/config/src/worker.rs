@@ -31,6 +31,15 @@ pub struct WorkerConfig {
     ///
     /// `SPIKE_WORKER_PURGE_INTERVAL_MS`: 10 to 86400000
     pub purge_interval_ms: u64,
+    /// How long before its start an event is warmed up by itself, in seconds; 0: never.
+    ///
+    /// `SPIKE_WORKER_AUTO_WARMUP_BEFORE_S`: 0 to 86400
+    pub auto_warmup_before_s: u64,
+    /// How long after its end an event is closed by itself, so that its unsold units go back to the
+    /// inventory, in seconds; 0: never.
+    ///
+    /// `SPIKE_WORKER_AUTO_CLOSE_AFTER_S`: 0 to 604800
+    pub auto_close_after_s: u64,
     /// How long SIGTERM waits for the batch under way before the worker leaves, in milliseconds.
     ///
     /// `SPIKE_WORKER_DRAIN_TIMEOUT_MS`: 0 to 600000
@@ -47,6 +56,8 @@ impl WorkerConfig {
             sweep_interval_ms: s.number("sweep_interval_ms", 10..=600_000),
             watch_interval_ms: s.number("watch_interval_ms", 10..=60_000),
             purge_interval_ms: s.number("purge_interval_ms", 10..=86_400_000),
+            auto_warmup_before_s: s.number("auto_warmup_before_s", 0..=86_400),
+            auto_close_after_s: s.number("auto_close_after_s", 0..=604_800),
             drain_timeout_ms: s.number("drain_timeout_ms", 0..=600_000),
         }
     }

@@ -25,6 +25,11 @@ pub struct EventFigures {
     pub total: u64,
     /// The event's own count of live units; always equal to `live().units`.
     pub reserved: u64,
+    /// The event's own count of paid units; always equal to those of its PAID rows.
+    pub paid: u64,
+    /// Units that went back to the product's inventory after the event had closed. They are part of S, and of R: a
+    /// closed ledger sells nothing, and its stock is not lowered.
+    pub returned: u64,
     /// K: restock markers not yet released in Redis.
     pub open_markers: Tally,
     /// By status, in the order of [`OrderStatus::ALL`].
@@ -60,10 +65,13 @@ pub struct EventAudit {
 }
 
 impl EventAudit {
-    /// Whether the database alone breaks no invariant: I2, I3, and the counter equal to what it counts.
+    /// Whether the database alone breaks no invariant: I2, I3, and the counters equal to what they count.
     pub fn holds(&self) -> bool {
-        let live = self.figures.live().units;
-        self.users_with_more_than_one_live == 0 && live == self.figures.reserved && live <= self.figures.total
+        let (figures, live) = (&self.figures, self.figures.live().units);
+        self.users_with_more_than_one_live == 0
+            && live == figures.reserved
+            && figures.paid == figures.of(OrderStatus::Paid).units
+            && live + figures.returned <= figures.total
     }
 }
 
@@ -125,18 +133,22 @@ async fn figures(conn: &mut Conn, event: EventId) -> Result<EventFigures> {
     let text = format!(
         "SELECT 'event' AS what, CAST(0 AS SIGNED) AS status, CAST(total AS SIGNED) AS orders, \
          CAST(reserved AS SIGNED) AS units FROM spike_events WHERE id = {event} \
+         UNION ALL SELECT 'account', CAST(0 AS SIGNED), CAST(paid AS SIGNED), CAST(returned AS SIGNED) \
+         FROM spike_events WHERE id = {event} \
          UNION ALL SELECT 'marker', CAST(0 AS SIGNED), COUNT(*), CAST(COALESCE(SUM(quantity), 0) AS SIGNED) \
          FROM restock_outbox WHERE event_id = {event} AND done_at_ms IS NULL \
          UNION ALL SELECT 'row', CAST(status AS SIGNED), COUNT(*), CAST(COALESCE(SUM(quantity), 0) AS SIGNED) \
          FROM spike_orders WHERE event_id = {event} GROUP BY status"
     );
     let mut event_line = None;
+    let (mut paid, mut returned) = (0, 0);
     let mut open_markers = Tally::default();
     let mut rows = [Tally::default(); 5];
     for row in &rows_of_text(conn, text).await? {
         let tally = Tally { orders: u64_at(row, "orders")?, units: u64_at(row, "units")? };
         match at::<&str>(row, "what")? {
             "event" => event_line = Some(tally),
+            "account" => (paid, returned) = (tally.orders, tally.units),
             "marker" => open_markers = tally,
             _ => {
                 let code: i64 = at(row, "status")?;
@@ -146,5 +158,5 @@ async fn figures(conn: &mut Conn, event: EventId) -> Result<EventFigures> {
         }
     }
     let Tally { orders: total, units: reserved } = event_line.ok_or(StoreError::NotFound)?;
-    Ok(EventFigures { total, reserved, open_markers, rows })
+    Ok(EventFigures { total, reserved, paid, returned, open_markers, rows })
 }

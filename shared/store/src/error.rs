@@ -55,6 +55,8 @@ pub enum Conflict {
     Version,
     /// The event's state does not go there from where it is.
     EventState,
+    /// An event would end before it starts.
+    Window,
     /// A uniqueness rule this crate does not expect to meet here.
     Other,
 }
@@ -67,6 +69,7 @@ impl std::fmt::Display for Conflict {
             Self::Inventory => "inventory",
             Self::Version => "version",
             Self::EventState => "event state",
+            Self::Window => "event window",
             Self::Other => "unique key",
         })
     }

@@ -43,6 +43,10 @@ pub struct EventRow {
     pub epoch: u64,
     /// Units of live orders, L.
     pub reserved: u32,
+    /// Of these, units of paid orders.
+    pub paid: u32,
+    /// Units that went back to the product's inventory when the event had closed.
+    pub returned: u32,
     /// Rises with every change of definition or state.
     pub version: u32,
     /// Unix milliseconds of the last change of definition or state.
@@ -61,7 +65,7 @@ pub struct WatchedEvent {
 }
 
 /// What [`EventRow::read`] wants.
-pub(crate) const COLUMNS: &str = "id, product_id, name, total, reserved, price_minor, currency, per_user_limit, \
+pub(crate) const COLUMNS: &str = "id, product_id, name, total, reserved, paid, returned, price_minor, currency, per_user_limit, \
      pay_timeout_s, starts_at_ms, ends_at_ms, state, epoch, version, updated_at_ms";
 
 impl Store {
@@ -116,13 +120,14 @@ impl Store {
         })
     }
 
-    /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers.
+    /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers or with
+    /// units that have not gone back to the inventory yet.
     pub async fn events_to_watch(&self) -> Result<Vec<WatchedEvent>> {
         let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
             "SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state IN (?, ?) OR e.state = ? AND \
-             (e.updated_at_ms > {now} - ? OR EXISTS (SELECT 1 FROM restock_outbox m \
-             WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
+             (e.updated_at_ms > {now} - ? OR e.reserved + e.returned < e.total OR EXISTS (SELECT 1 \
+             FROM restock_outbox m WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
         ));
         read!(self, |conn| {
             let query = query(text)
@@ -142,7 +147,6 @@ impl Store {
         let update = format!(
             "UPDATE spike_events SET state = ?, version = version + 1, updated_at_ms = {now} WHERE id = ?"
         );
-        let select = format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?");
         under_lock!(self, event, |tx, locked| {
             if locked.row.state == state {
                 return Ok(locked.row.clone());
@@ -152,13 +156,17 @@ impl Store {
             }
             let update = query(AssertSqlSafe(update.clone())).bind(state.code()).bind(event.0);
             update.execute(tx).await?;
-            let row = query(AssertSqlSafe(select.clone())).bind(event.0).fetch_one(tx).await?;
-            EventRow::read(&row)
+            read_back(tx, event).await
         })
     }
 }
 
 impl EventRow {
+    /// Units that live orders may hold: all that have not gone back to the inventory.
+    pub fn capacity(&self) -> u32 {
+        self.def.total - self.returned
+    }
+
     pub(crate) fn read(row: &Row) -> Result<Self> {
         let window =
             Window { starts_at_ms: u64_at(row, "starts_at_ms")?, ends_at_ms: u64_at(row, "ends_at_ms")? };
@@ -177,6 +185,8 @@ impl EventRow {
             state: state_at(row)?,
             epoch: u64_at(row, "epoch")?,
             reserved: u32_at(row, "reserved")?,
+            paid: u32_at(row, "paid")?,
+            returned: u32_at(row, "returned")?,
             version: u32_at(row, "version")?,
             updated_at_ms: u64_at(row, "updated_at_ms")?,
         })
@@ -194,7 +204,13 @@ fn state_at(row: &Row) -> Result<EventState> {
     EventState::from_code(code).ok_or_else(|| StoreError::corrupt(format!("event state {code}")))
 }
 
-fn may_become(from: EventState, to: EventState) -> bool {
+/// The event as it is now, within a transaction that has just changed it.
+pub(crate) async fn read_back(tx: &mut Conn, event: EventId) -> Result<EventRow> {
+    let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events WHERE id = ?"));
+    EventRow::read(&query(text).bind(event.0).fetch_one(tx).await?)
+}
+
+pub(crate) fn may_become(from: EventState, to: EventState) -> bool {
     use EventState::{Closed, Open, Paused, Scheduled};
     matches!((from, to), (Scheduled | Paused, Open) | (Open, Paused) | (Scheduled | Open | Paused, Closed))
 }

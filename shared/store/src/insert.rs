@@ -52,7 +52,7 @@ pub(crate) async fn write_orders(
     locked: &LockedEvent,
     orders: &[&QueuedOrder],
 ) -> Result<Vec<(OrderId, OrderStatus)>> {
-    if plain(orders, locked.row.reserved, locked.row.def.total) {
+    if plain(orders, locked.row.reserved, locked.row.capacity()) {
         let rows: Vec<NewRow<'_>> = orders.iter().map(|order| (*order, OrderStatus::Pending)).collect();
         match insert_rows(tx, locked, &rows).await {
             Ok(()) => return Ok(orders.iter().map(|order| (order.order, OrderStatus::Pending)).collect()),
@@ -74,7 +74,7 @@ async fn write_carefully(
         existing: existing(tx, &ids).await?,
         live_users: live_users(tx, locked, &users).await?,
         reserved: locked.row.reserved,
-        total: locked.row.def.total,
+        total: locked.row.capacity(),
     };
     let verdicts = plan(orders, &standing);
     let decided = || orders.iter().zip(&verdicts);

@@ -7,7 +7,7 @@ use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 use sqlx::AssertSqlSafe;
 
 use crate::backend::{Conn, Row};
-use crate::order_rows::{give_back, insert_markers};
+use crate::order_rows::{count_paid, give_back, insert_markers};
 use crate::query::query;
 use crate::sql::{CHUNK, at, number_list, order_at, order_list, rows_of_text, run_text, status_at, u32_at};
 use crate::transaction::{LockedEvent, read, under_lock};
@@ -195,6 +195,9 @@ async fn update_status(tx: &mut Conn, order: OrderId, to: i8, condition: &str) -
          WHERE order_id = ? AND status = {PENDING} {condition}"
     ));
     let done = query(text).bind(&order.bytes()[..]).execute(tx).await?;
+    if done.rows == 1 && to == PAID {
+        count_paid(tx, order).await?;
+    }
     Ok(done.rows == 1)
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::backend::Conn;
 use crate::dialect::Dialect;
+use crate::query::query;
 use crate::sql::{
     CHUNK, at, number_list, order_at, order_list, push_hex, rows_of_text, run_text, signed, status_at,
 };
@@ -43,7 +44,7 @@ pub(crate) async fn insert_rows(
             write!(
                 text,
                 "; UPDATE spike_events SET reserved = reserved + {units} \
-                 WHERE id = {event} AND reserved + {units} <= total"
+                 WHERE id = {event} AND reserved + {units} <= total - returned"
             )
             .expect("writing to a String cannot fail");
             expected += 1;
@@ -125,6 +126,14 @@ pub(crate) async fn give_back(tx: &mut Conn, locked: &LockedEvent, units: u64) -
             "event {event} holds fewer units than the {units} its orders give back"
         ))),
     }
+}
+
+/// Counts an order of the locked event that has just been paid.
+pub(crate) async fn count_paid(tx: &mut Conn, order: OrderId) -> Result<()> {
+    let text = "UPDATE spike_events SET paid = paid + (SELECT quantity FROM spike_orders WHERE order_id = ?) \
+         WHERE id = (SELECT event_id FROM spike_orders WHERE order_id = ?)";
+    query(text).bind(&order.bytes()[..]).bind(&order.bytes()[..]).execute(tx).await?;
+    Ok(())
 }
 
 /// Whether the column `idem_key` can hold the order's key.

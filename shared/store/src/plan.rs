@@ -14,7 +14,7 @@ pub(crate) struct Standing {
     pub live_users: HashSet<UserId>,
     /// Units of all live orders.
     pub reserved: u32,
-    /// Initial stock.
+    /// Initial stock, less what has gone back to the inventory.
     pub total: u32,
 }
 

@@ -1,5 +1,6 @@
 //! A sale with its servers, a worker that runs in this process, and a relay reduced to its essence.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ pub struct Sale {
     pub config: Arc<Config>,
     pub amqp_url: String,
     database_url: String,
+    env: HashMap<String, String>,
 }
 
 /// A worker; dropping it kills it where it stands.
@@ -49,8 +51,7 @@ impl Sale {
     pub async fn with_broker(total: u32, amqp_url: String) -> Self {
         let servers = || (fixture::redis(), fixture::database());
         let (redis, database_url) = tokio::task::spawn_blocking(servers).await.unwrap();
-        let config = Config::load(
-            None,
+        let settings_given = HashMap::from(
             [
                 ("SPIKE_REDIS_URL", redis.url()),
                 ("SPIKE_AMQP_URL", amqp_url.clone()),
@@ -60,15 +61,30 @@ impl Sale {
                 ("SPIKE_WORKER_WATCH_INTERVAL_MS", "50".into()),
                 ("SPIKE_WORKER_DRAIN_TIMEOUT_MS", "10000".into()),
             ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        )
-        .unwrap();
+            .map(|(name, value): (&str, String)| (name.to_owned(), value)),
+        );
+        let config = Config::load(None, settings_given.clone()).unwrap();
         let store = Store::connect(&settings(database_url.clone())).await.unwrap();
         store.migrate().await.unwrap();
         let ledger = Stock::redis(&redis.url(), StockTimeouts::default()).unwrap();
         let event = scheduled_event(&store, total).await;
         store.set_event_state(event, EventState::Open).await.unwrap();
-        Self { redis, ledger, store, event, config: Arc::new(config), amqp_url, database_url }
+        Self {
+            redis,
+            ledger,
+            store,
+            event,
+            config: Arc::new(config),
+            amqp_url,
+            database_url,
+            env: settings_given,
+        }
+    }
+
+    /// A setting of the workers started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self.config = Arc::new(Config::load(None, self.env.clone()).unwrap());
     }
 
     /// Starts a worker on these servers.
@@ -217,11 +233,16 @@ fn settings(url: String) -> DatabaseSettings {
 
 /// A running event that nobody has opened yet.
 pub async fn scheduled_event(store: &Store, total: u32) -> EventId {
+    event_between(store, total, -1000, 3_600_000).await
+}
+
+/// A scheduled event of a product of its own, with its window in milliseconds from now.
+pub async fn event_between(store: &Store, total: u32, starts_in_ms: i64, ends_in_ms: i64) -> EventId {
     let price = Money { minor: 500, currency: Currency::parse("EUR").unwrap() };
     let sku = OrderId::new(now_ms()).to_string();
     let product = NewProduct { sku, name: "Lamp".into(), description: String::new(), price, stock: total };
     let product_id = store.create_product(product, None).await.unwrap();
-    let now = now_ms();
+    let at = |in_ms: i64| now_ms().checked_add_signed(in_ms).unwrap();
     let event = NewEvent {
         product_id,
         name: "Spring sale".into(),
@@ -229,7 +250,7 @@ pub async fn scheduled_event(store: &Store, total: u32) -> EventId {
         total,
         per_user_limit: 3,
         pay_timeout_s: 3600,
-        window: Window { starts_at_ms: now - 1000, ends_at_ms: now + 3_600_000 },
+        window: Window { starts_at_ms: at(starts_in_ms), ends_at_ms: at(ends_in_ms) },
     };
     store.create_event(event, None).await.unwrap()
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod database;
 mod embedded;
 mod idempotency;
+mod events;
 mod inserts;
 mod inventory;
 mod late;
@@ -62,6 +63,9 @@ mod contract {
         idempotency: a_key_runs_once_and_replays_its_answer
             a_request_that_died_is_done_again_under_its_own_id of_many_requests_at_once_one_runs
             keys_are_forgotten_after_their_time;
+        events: an_event_changes_until_it_starts a_deleted_event_gives_its_units_back an_event_follows_its_schedule
+            a_closed_event_returns_what_nobody_holds_once units_add_up_whatever_happens_first
+            a_users_order_in_an_event_is_the_live_one;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
