@@ -60,6 +60,8 @@ impl Sale {
                 ("SPIKE_WORKER_SWEEP_INTERVAL_MS", "100".into()),
                 ("SPIKE_WORKER_WATCH_INTERVAL_MS", "50".into()),
                 ("SPIKE_WORKER_DRAIN_TIMEOUT_MS", "10000".into()),
+                // Tests open their events themselves.
+                ("SPIKE_WORKER_AUTO_WARMUP_BEFORE_S", "0".into()),
             ]
             .map(|(name, value): (&str, String)| (name.to_owned(), value)),
         );
