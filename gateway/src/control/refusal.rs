@@ -123,7 +123,7 @@ fn reason_of(failure: &Failure) -> Reason {
                 Conflict::Sku => Reason::SkuTaken,
                 Conflict::Inventory => Reason::InsufficientInventory,
                 Conflict::Version => Reason::PreconditionFailed,
-                Conflict::EventState | Conflict::Other => Reason::Conflict,
+                Conflict::EventState | Conflict::Window | Conflict::Other => Reason::Conflict,
             },
             StoreError::Corrupt(_) | StoreError::Other(_) => Reason::Internal,
         },
