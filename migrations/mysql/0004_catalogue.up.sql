@@ -24,3 +24,22 @@ CREATE TABLE inventory_movements (
 INSERT INTO inventory_movements
     (product_id, kind, delta_available, delta_reserved, delta_sold, reason, at_ms)
 SELECT product_id, 1, available, reserved, sold, 'stock before the ledger', updated_at_ms FROM inventory;
+
+-- Text in the one form it is searched and sorted in, the same on every database: the store writes lower case, by Unicode.
+ALTER TABLE products
+    ADD COLUMN name_key VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',
+    ADD COLUMN sku_key VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '';
+
+UPDATE products SET name_key = LEFT(LOWER(name), 200), sku_key = LEFT(LOWER(sku), 64);
+
+ALTER TABLE products
+    ALTER COLUMN name_key DROP DEFAULT,
+    ALTER COLUMN sku_key DROP DEFAULT,
+    ADD KEY products_by_id (deleted_at_ms, id, price_minor, currency),
+    ADD KEY products_by_name (deleted_at_ms, name_key, id, price_minor, currency),
+    ADD KEY products_by_price (deleted_at_ms, price_minor, id, currency),
+    ADD KEY products_by_created_at (deleted_at_ms, created_at_ms, id, price_minor, currency),
+    ADD KEY products_by_sku (deleted_at_ms, sku_key, id, price_minor, currency);
+
+ALTER TABLE spike_events
+    ADD KEY spike_events_of_product (product_id, state);

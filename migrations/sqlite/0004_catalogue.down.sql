@@ -1,2 +1,10 @@
+DROP INDEX spike_events_of_product;
+DROP INDEX products_by_id;
+DROP INDEX products_by_name;
+DROP INDEX products_by_price;
+DROP INDEX products_by_created_at;
+DROP INDEX products_by_sku;
+ALTER TABLE products DROP COLUMN name_key;
+ALTER TABLE products DROP COLUMN sku_key;
 DROP TABLE inventory_movements;
 ALTER TABLE inventory DROP COLUMN version;

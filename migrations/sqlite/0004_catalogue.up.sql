@@ -28,3 +28,18 @@ CREATE INDEX inventory_movements_product ON inventory_movements (product_id, id)
 INSERT INTO inventory_movements
     (product_id, kind, delta_available, delta_reserved, delta_sold, reason, at_ms)
 SELECT product_id, 1, available, reserved, sold, 'stock before the ledger', updated_at_ms FROM inventory;
+
+-- Text in the one form it is searched and sorted in, the same on every database: the store writes lower case, by Unicode.
+-- SQLite's own lower() knows ASCII only; a product that was there before gets its key right at its next change.
+ALTER TABLE products ADD COLUMN name_key TEXT NOT NULL DEFAULT '' CONSTRAINT products_name_key_fits CHECK (length(name_key) <= 200);
+ALTER TABLE products ADD COLUMN sku_key TEXT NOT NULL DEFAULT '' CONSTRAINT products_sku_key_fits CHECK (length(sku_key) <= 64);
+
+UPDATE products SET name_key = lower(name), sku_key = lower(sku);
+
+CREATE INDEX products_by_id ON products (deleted_at_ms, id, price_minor, currency);
+CREATE INDEX products_by_name ON products (deleted_at_ms, name_key, id, price_minor, currency);
+CREATE INDEX products_by_price ON products (deleted_at_ms, price_minor, id, currency);
+CREATE INDEX products_by_created_at ON products (deleted_at_ms, created_at_ms, id, price_minor, currency);
+CREATE INDEX products_by_sku ON products (deleted_at_ms, sku_key, id, price_minor, currency);
+
+CREATE INDEX spike_events_of_product ON spike_events (product_id, state);

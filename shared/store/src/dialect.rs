@@ -39,6 +39,22 @@ impl Dialect {
         }
     }
 
+    /// What comes after a table's name to have it read by one index and no other.
+    pub fn by_index(self, index: &str) -> String {
+        match self {
+            Self::MySql => format!("FORCE INDEX ({index})"),
+            Self::Sqlite => format!("INDEXED BY {index}"),
+        }
+    }
+
+    /// What comes before a SELECT to learn how it would be run.
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::MySql => "EXPLAIN",
+            Self::Sqlite => "EXPLAIN QUERY PLAN",
+        }
+    }
+
     /// Appends ASCII text as a literal that needs no escaping.
     pub fn push_text(self, text: &mut String, ascii: &str) {
         match self {

@@ -51,6 +51,8 @@ pub enum Conflict {
     Sku,
     /// The inventory does not hold that many available units.
     Inventory,
+    /// An event that is not closed sells the product.
+    InUse,
     /// It is no longer in the version the caller has seen.
     Version,
     /// The event's state does not go there from where it is.
@@ -67,6 +69,7 @@ impl std::fmt::Display for Conflict {
             Self::Email => "email",
             Self::Sku => "sku",
             Self::Inventory => "inventory",
+            Self::InUse => "in use",
             Self::Version => "version",
             Self::EventState => "event state",
             Self::Window => "event window",

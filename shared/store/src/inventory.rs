@@ -5,6 +5,8 @@
 //! product, so that nothing is ever taken of a product that is gone. A transaction that touches several
 //! products takes them in the order of their ids.
 
+use std::fmt::Write as _;
+
 use spike_domain::{ProductId, UserId};
 
 use sqlx::AssertSqlSafe;
@@ -12,9 +14,9 @@ use sqlx::AssertSqlSafe;
 use crate::backend::{Conn, Row};
 use crate::movements::{Cause, Delta, MovementKind, record};
 use crate::query::query;
-use crate::sql::{at, u32_at};
+use crate::sql::{at, run_text, u32_at};
 use crate::transaction::{read, transact};
-use crate::{Conflict, Result, Store, StoreError};
+use crate::{Conflict, Expected, Result, Store, StoreError};
 
 /// Units of one product, wherever they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +36,8 @@ pub struct Inventory {
 pub struct Adjustment {
     /// By how much, or to what.
     pub to: AdjustTo,
-    /// Only if the inventory is still in this version; `None` whatever it is.
-    pub version: Option<u32>,
+    /// Only if the inventory is still in this version.
+    pub expected: Expected,
     /// Who.
     pub actor: UserId,
     /// Why, at most 200 characters.
@@ -126,6 +128,27 @@ pub(crate) async fn set_aside(tx: &mut Conn, product: ProductId, units: u32, cau
     record(tx, product, MovementKind::Reserved, delta, cause).await
 }
 
+/// The first stock of many products just inserted, a statement a table.
+pub(crate) async fn open_many(tx: &mut Conn, stock: &[(ProductId, u32)]) -> Result<()> {
+    let now = tx.dialect().now_ms();
+    let (mut rows, mut lines) = (String::new(), String::new());
+    for (product, units) in stock {
+        let comma = if rows.is_empty() { "" } else { "," };
+        write!(rows, "{comma}({product}, {units}, {now})").expect("writing to a String cannot fail");
+        let kind = MovementKind::Initial.code();
+        write!(lines, "{comma}({product}, {kind}, {units}, 0, 0, '', {now})")
+            .expect("writing to a String cannot fail");
+    }
+    run_text(tx, format!("INSERT INTO inventory (product_id, available, updated_at_ms) VALUES {rows}"))
+        .await?;
+    let lines = format!(
+        "INSERT INTO inventory_movements (product_id, kind, delta_available, delta_reserved, delta_sold, reason, \
+         at_ms) VALUES {lines}"
+    );
+    run_text(tx, lines).await?;
+    Ok(())
+}
+
 /// Moves units from reserved back to available, also of a deleted product. Errors: `Corrupt` where fewer
 /// units are reserved.
 #[allow(dead_code, reason = "called once orders and closing events move units")]
@@ -188,9 +211,7 @@ async fn shift(tx: &mut Conn, product: ProductId, delta: Delta) -> Result<bool> 
 
 async fn adjust(tx: &mut Conn, product: ProductId, change: &Adjustment) -> Result<Inventory> {
     let before = lock(tx, product).await?;
-    if change.version.is_some_and(|wanted| wanted != before.version) {
-        return Err(StoreError::conflict(Conflict::Version));
-    }
+    change.expected.demand(before.version)?;
     let available = i64::from(before.available);
     let after = match change.to {
         AdjustTo::Delta(delta) => available.saturating_add(delta),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use spike_domain::{EventId, EventState, ProductId, Role, UserId};
-use spike_store::{Conflict, Inventory, NewUser, Store, StoreError};
+use spike_store::{Conflict, Inventory, NewUser, ProductList, Store, StoreError};
 
 use crate::sale::{Sale, new_event, new_product, order, order_of};
 
@@ -108,6 +108,10 @@ pub async fn states_go_forward_only(store: &Store) {
     assert!(matches!(unknown, Err(StoreError::NotFound)));
 }
 
+fn newest(page: u32) -> ProductList {
+    ProductList { descending: true, page, page_size: 2, ..ProductList::default() }
+}
+
 pub async fn lists_are_paged(store: &Store) {
     let mut ids = Vec::new();
     for number in 0..5 {
@@ -115,7 +119,7 @@ pub async fn lists_are_paged(store: &Store) {
         ids.push((product, store.create_event(new_event(product, 1, 60), None).await.unwrap()));
     }
     for (page, want) in [(1, &[4usize, 3][..]), (3, &[0]), (4, &[])] {
-        let products = store.list_products(page, 2).await.unwrap();
+        let products = store.list_products(&newest(page)).await.unwrap();
         let events = store.list_events(page, 2).await.unwrap();
         assert_eq!((products.total, events.total), (5, 5));
         let got: Vec<_> =

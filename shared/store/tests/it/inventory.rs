@@ -1,7 +1,9 @@
 //! Where units are, and the ledger of how they got there.
 
 use spike_domain::{ProductId, UserId};
-use spike_store::{AdjustTo, Adjustment, Conflict, Delta, Inventory, MovementKind, Store, StoreError};
+use spike_store::{
+    AdjustTo, Adjustment, Conflict, Delta, Expected, Inventory, MovementKind, Store, StoreError,
+};
 
 use crate::catalogue::conflict;
 use crate::sale::{new_event, new_product};
@@ -9,11 +11,17 @@ use crate::sale::{new_event, new_product};
 const ADMIN: UserId = UserId(77);
 
 fn by(delta: i64) -> Adjustment {
-    Adjustment { to: AdjustTo::Delta(delta), version: None, actor: ADMIN, reason: "stocktaking".into() }
+    Adjustment {
+        to: AdjustTo::Delta(delta),
+        expected: Expected::Any,
+        actor: ADMIN,
+        reason: "stocktaking".into(),
+    }
 }
 
 fn to(available: u32, version: Option<u32>) -> Adjustment {
-    Adjustment { to: AdjustTo::Available(available), version, actor: ADMIN, reason: "Zoë ' \" \\ %".into() }
+    let expected = version.map_or(Expected::Any, |version| Expected::OneOf(vec![9999, version]));
+    Adjustment { to: AdjustTo::Available(available), expected, actor: ADMIN, reason: "Zoë ' \" \\ %".into() }
 }
 
 async fn figures(store: &Store, product: ProductId) -> Inventory {
@@ -61,7 +69,7 @@ pub async fn an_adjustment_keeps_its_conditions(store: &Store) {
     }
     assert_eq!(refused(to(Store::UNITS_MAX + 1, None)).await, Conflict::Inventory);
     assert_eq!(refused(to(5, Some(before.version + 1))).await, Conflict::Version);
-    let stale = Adjustment { version: Some(0), ..by(1) };
+    let stale = Adjustment { expected: Expected::OneOf(vec![]), ..by(1) };
     assert_eq!(refused(stale).await, Conflict::Version);
     assert_eq!(figures(store, product).await, before);
 

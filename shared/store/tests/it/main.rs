@@ -16,6 +16,7 @@ mod late;
 mod life;
 mod payments;
 mod plans;
+mod products;
 mod rebuild;
 mod sale;
 mod server;
@@ -66,6 +67,9 @@ mod contract {
         events: an_event_changes_until_it_starts a_deleted_event_gives_its_units_back an_event_follows_its_schedule
             a_closed_event_returns_what_nobody_holds_once units_add_up_whatever_happens_first
             a_users_order_in_an_event_is_the_live_one;
+        products: a_product_changes_in_the_version_that_was_seen one_of_many_who_saw_the_same_version_changes_it
+            a_deleted_product_is_gone_and_keeps_its_sku no_event_is_made_of_a_product_while_it_is_deleted
+            lists_are_sorted_and_filtered a_page_of_very_many_is_one_indexed_query;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
