@@ -107,6 +107,16 @@ impl Fields {
         self.required(name, moment)
     }
 
+    /// As [`Fields::money`], absent or null.
+    pub fn optional_money(&mut self, name: &str, minor_max: i64) -> Option<Money> {
+        let given = self.left.get(name).is_some_and(|value| !value.is_null());
+        if !given {
+            self.left.remove(name);
+            return None;
+        }
+        Some(self.money(name, minor_max))
+    }
+
     /// `{"minor": …, "currency": "…"}`, 0 to `minor_max`.
     pub fn money(&mut self, name: &str, minor_max: i64) -> Money {
         let nothing = Money { minor: 0, currency: Currency::parse("XXX").expect("ISO 4217 for no currency") };
@@ -133,6 +143,15 @@ impl Fields {
     pub fn wrong<T>(&mut self, name: &str, message: impl Into<String>) -> Option<T> {
         self.errors.push(FieldError::new(format!("{}{name}", self.prefix), message));
         None
+    }
+
+    /// The same, unless a getter has said something of the field already.
+    pub fn wrong_unless_named<T>(&mut self, name: &str, message: &str) -> Option<T> {
+        let path = format!("{}{name}", self.prefix);
+        if self.errors.iter().any(|error| error.field == path) {
+            return None;
+        }
+        self.wrong(name, message)
     }
 
     /// Refuses if anything was wrong or a field is left that nobody asked for.

@@ -1,4 +1,4 @@
-//! `/products`: the catalogue and where its units are.
+//! `/products`: the catalogue.
 
 use std::sync::Arc;
 
@@ -6,8 +6,10 @@ use axum::extract::State;
 use serde_json::{Value, json};
 use spike_domain::clock::rfc3339;
 use spike_domain::{ProductId, Reason};
-use spike_store::{NewProduct, ProductRow};
+use spike_store::{NewProduct, ProductChange, ProductRow};
 
+use super::preconditions::{IfMatch, Known, tag_of};
+use super::product_query::ProductQuery;
 use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result};
 
 /// Largest price, in minor units: an order of the largest quantity still fits 64 bits by far.
@@ -32,37 +34,59 @@ pub(super) async fn create(
     let id = control.store.create_product(product, Some(admin.user)).await?;
     let row = control.store.product(id).await?;
     let row = row.ok_or_else(|| Refusal::internal("a product just created is not there"))?;
-    Ok(Answer::created(&format!("/api/v1/products/{id}"), product_view(&row)))
+    let created = Answer::created(&format!("/api/v1/products/{id}"), product_view(&row));
+    Ok(created.with_tag(&tag_of(row.version)))
 }
 
-/// Newest first.
-pub(super) async fn list(State(control): State<Arc<Control>>, query: PageQuery) -> Result<Answer> {
-    let page = control.store.list_products(query.page, query.page_size).await?;
+/// Newest first unless sorted otherwise.
+pub(super) async fn list(
+    State(control): State<Arc<Control>>,
+    ProductQuery(list): ProductQuery,
+) -> Result<Answer> {
+    let page = control.store.list_products(&list).await?;
     let items: Vec<Value> = page.items.iter().map(product_view).collect();
+    let query = PageQuery { page: list.page, page_size: list.page_size };
     Ok(Answer::ok(query.view(&items, page.total)))
 }
 
-/// One product.
+/// One product, with its version as ETag.
 pub(super) async fn one(
     State(control): State<Arc<Control>>,
     Named(product): Named<ProductId>,
+    known: Known,
 ) -> Result<Answer> {
     let row = control.store.product(product).await?.ok_or(Refusal::new(Reason::NotFound))?;
-    Ok(Answer::ok(product_view(&row)))
+    Ok(Answer::unless_known(&known, &tag_of(row.version), || Answer::ok(product_view(&row))))
 }
 
-/// Where a product's units are.
-pub(super) async fn inventory(
+/// Body: any of `sku`, `name`, `description`, `price`; what is absent or null stays. Needs `If-Match`.
+pub(super) async fn change(
+    _: Admin,
     State(control): State<Arc<Control>>,
     Named(product): Named<ProductId>,
+    IfMatch(expected): IfMatch,
+    mut body: Fields,
 ) -> Result<Answer> {
-    let units = control.store.inventory(product).await?.ok_or(Refusal::new(Reason::NotFound))?;
-    Ok(Answer::ok(json!({
-        "product_id": product,
-        "available": units.available,
-        "reserved": units.reserved,
-        "sold": units.sold,
-    })))
+    let change = ProductChange {
+        sku: body.optional_text("sku", 1..=64),
+        name: body.optional_text("name", 1..=200),
+        description: body.optional_text("description", 0..=10_000),
+        price: body.optional_money("price", PRICE_MINOR_MAX),
+    };
+    body.finish()?;
+    let row = control.store.update_product(product, &expected, &change).await?;
+    Ok(Answer::ok(product_view(&row)).with_tag(&tag_of(row.version)))
+}
+
+/// Takes a product out of the catalogue; its SKU stays taken. Needs `If-Match`. 204.
+pub(super) async fn delete(
+    _: Admin,
+    State(control): State<Arc<Control>>,
+    Named(product): Named<ProductId>,
+    IfMatch(expected): IfMatch,
+) -> Result<Answer> {
+    control.store.delete_product(product, &expected).await?;
+    Ok(Answer::no_content())
 }
 
 fn product_view(row: &ProductRow) -> Value {

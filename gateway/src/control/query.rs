@@ -33,6 +33,32 @@ pub struct CursorQuery {
     pub page_size: u32,
 }
 
+/// `cursor` and `page_size` of a list whose lines are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineQuery {
+    /// The last line of the page before.
+    pub cursor: Option<i64>,
+    /// 1 to 100.
+    pub page_size: u32,
+}
+
+impl<S: Sync> FromRequestParts<S> for LineQuery {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let mut query = Parameters::of(parts)?;
+        let page_size = query.number("page_size", PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE);
+        let cursor = query.take("cursor").and_then(|text| {
+            let line = text.parse().ok().filter(|line| *line > 0 && text.bytes().all(|b| b.is_ascii_digit()));
+            if line.is_none() {
+                query.wrong("cursor", "must be the next_cursor of the page before");
+            }
+            line
+        });
+        query.finish(Self { cursor, page_size })
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for PageQuery {
     type Rejection = Refusal;
 
@@ -68,24 +94,25 @@ impl PageQuery {
     }
 }
 
-struct Parameters {
+/// A query string being read, parameter by parameter.
+pub(super) struct Parameters {
     left: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
 impl Parameters {
-    fn of(parts: &Parts) -> Result<Self> {
+    pub(super) fn of(parts: &Parts) -> Result<Self> {
         let Query(left) = Query::try_from_uri(&parts.uri).map_err(|_| Refusal::new(Reason::Malformed))?;
         Ok(Self { left, errors: Vec::new() })
     }
 
     /// Takes the first of that name; a second one is left over and refused by [`Self::finish`].
-    fn take(&mut self, name: &str) -> Option<String> {
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.left.iter().position(|(given, _)| given == name)?;
         Some(self.left.remove(at).1)
     }
 
-    fn number(&mut self, name: &str, most: u32) -> Option<u32> {
+    pub(super) fn number(&mut self, name: &str, most: u32) -> Option<u32> {
         let text = self.take(name)?;
         let plain = text.bytes().all(|b| b.is_ascii_digit());
         let number = text.parse().ok().filter(|number| plain && (1..=most).contains(number));
@@ -95,11 +122,11 @@ impl Parameters {
         number
     }
 
-    fn wrong(&mut self, name: &str, message: &str) {
+    pub(super) fn wrong(&mut self, name: &str, message: &str) {
         self.errors.push(FieldError::new(name, message));
     }
 
-    fn finish<T>(mut self, value: T) -> Result<T> {
+    pub(super) fn finish<T>(mut self, value: T) -> Result<T> {
         for (name, _) in std::mem::take(&mut self.left) {
             let name: String = name.chars().take(64).collect();
             self.wrong(&name, "is not a parameter of this request, or is given twice");

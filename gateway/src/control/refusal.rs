@@ -122,6 +122,7 @@ fn reason_of(failure: &Failure) -> Reason {
                 Conflict::Email => Reason::EmailTaken,
                 Conflict::Sku => Reason::SkuTaken,
                 Conflict::Inventory => Reason::InsufficientInventory,
+                Conflict::InUse => Reason::ProductInUse,
                 Conflict::Version => Reason::PreconditionFailed,
                 Conflict::EventState | Conflict::Window | Conflict::Other => Reason::Conflict,
             },
@@ -170,6 +171,8 @@ mod tests {
             (conflict(Conflict::Email).into(), Reason::EmailTaken),
             (conflict(Conflict::Sku).into(), Reason::SkuTaken),
             (conflict(Conflict::Inventory).into(), Reason::InsufficientInventory),
+            (conflict(Conflict::InUse).into(), Reason::ProductInUse),
+            (conflict(Conflict::Version).into(), Reason::PreconditionFailed),
             (conflict(Conflict::EventState).into(), Reason::Conflict),
             (StockError::Fenced.into(), Reason::Recovering),
             (StockError::Refused(Refused::NotReady).into(), Reason::Recovering),
@@ -178,7 +181,7 @@ mod tests {
             (StockError::Refused(Refused::Closed).into(), Reason::Ended),
             (StockError::Reply { script: "settle", reply: "?".into() }.into(), Reason::Internal),
         ];
-        for (refusal, reason) in cases as [(Refusal, Reason); 15] {
+        for (refusal, reason) in cases as [(Refusal, Reason); 17] {
             assert_eq!(refusal.reason, reason, "{refusal:?}");
             assert!(refusal.cause.is_some() && refusal.detail.is_none(), "{refusal:?}");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::accept::{Form, form};
 use super::origin::RequestId;
+use super::preconditions::Known;
 use super::refusal::Refusal;
 use crate::envelope;
 use crate::rate_limit::Policy;
@@ -59,6 +60,28 @@ impl Answer {
             response.headers_mut().insert(axum::http::header::LOCATION, value);
         }
         Self(response)
+    }
+
+    /// 204, for what is gone.
+    pub fn no_content() -> Self {
+        Self(StatusCode::NO_CONTENT.into_response())
+    }
+
+    /// With the tag of its version, which must be asked for again each time.
+    #[must_use]
+    pub fn with_tag(self, tag: &str) -> Self {
+        let Self(mut response) = self;
+        if let Ok(value) = HeaderValue::from_str(tag) {
+            response.headers_mut().insert(ETAG, value);
+        }
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        Self(response)
+    }
+
+    /// What `answer` says with its tag, or 304 for a client that has it.
+    pub fn unless_known(known: &Known, tag: &str, answer: impl FnOnce() -> Self) -> Self {
+        let answer = if known.has(tag) { Self(StatusCode::NOT_MODIFIED.into_response()) } else { answer() };
+        answer.with_tag(tag)
     }
 }
 

@@ -16,7 +16,7 @@ use spike_domain::{Reason, Role};
 use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
-use super::{Control, auth, events, me, operations, orders, products};
+use super::{Control, auth, events, inventory, me, operations, orders, products};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +103,11 @@ routes! {
     GET "/api/v1/products" Anyone Cold => products::list;
     POST "/api/v1/products" Admin Cold => products::create;
     GET "/api/v1/products/{product}" Anyone Cold => products::one;
-    GET "/api/v1/products/{product}/inventory" Anyone Cold => products::inventory;
+    PATCH "/api/v1/products/{product}" Admin Cold => products::change;
+    DELETE "/api/v1/products/{product}" Admin Cold => products::delete;
+    GET "/api/v1/products/{product}/inventory" Anyone Cold => inventory::one;
+    PUT "/api/v1/products/{product}/inventory" Admin Cold => inventory::adjust;
+    GET "/api/v1/admin/products/{product}/movements" Admin Cold => inventory::movements;
     GET "/api/v1/spike/events" Anyone Cold => events::list;
     GET "/api/v1/spike/events/{event}" Anyone Hot => events::one;
     GET "/api/v1/spike/events/{event}/stats" Anyone Cold => events::stats;

@@ -37,6 +37,10 @@ impl Reason {
             Self::PreconditionFailed => {
                 "Read the object again and repeat with its present `ETag` in `If-Match`."
             }
+            Self::PreconditionRequired => {
+                "Read the object and repeat with its `ETag` in `If-Match`; `*` changes whatever is there."
+            }
+            Self::ProductInUse => "Close or delete the events that sell it, then repeat.",
             Self::InFlight => "Wait a moment and repeat with the same key; the stored answer comes back.",
             Self::AmountMismatch => {
                 "Show the total that `data.amount` names; order with a new key if it is welcome."

@@ -46,6 +46,8 @@ reasons! {
     PreconditionFailed = 1044, 412, "precondition-failed", "The object has changed since you read it.";
     InFlight = 1045, 409, "request-in-flight", "A request with this idempotency key is being worked on.";
     AmountMismatch = 1046, 409, "amount-mismatch", "The total is not what you expected; look at it and order again.";
+    ProductInUse = 1047, 409, "product-in-use", "An event that is not closed sells this product.";
+    PreconditionRequired = 1048, 428, "precondition-required", "This change needs an If-Match header with the version it was made from.";
     BodyTooLarge = 1050, 413, "body-too-large", "The request body is too large.";
     UriTooLong = 1051, 414, "uri-too-long", "The request target is too long.";
     UnsupportedMediaType = 1052, 415, "unsupported-media-type", "The body must be application/json.";
