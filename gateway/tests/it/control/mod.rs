@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod catalogue;
 mod operations;
 mod sales;
 mod wrong_input;

@@ -150,6 +150,7 @@ async fn unknown_paths_methods_and_ids_are_told_apart() {
         ("GET", "/auth/login", "POST"),
         ("DELETE", "/users/me", "GET,HEAD"),
         ("PUT", "/products", "GET,HEAD,POST"),
+        ("POST", "/products/1", "GET,HEAD,PATCH,DELETE"),
         ("DELETE", "/spike/events/1/orders", "POST"),
         ("GET", "/admin/spike/events/1/warmup", "POST"),
         ("OPTIONS", "/products", "GET,HEAD,POST"),
