@@ -70,6 +70,11 @@ demo: up ## a whole sale on real servers, audited (ARGS="--requests 10000 --user
 test: ## everything CI checks: lint, licences, docs, every test on real servers
 	@deploy/devstack/run-tests.sh
 
+.PHONY: model
+model: ## explore the stock protocol: every instance, then every condition switched off (docs/MODEL.md)
+	@cargo run --quiet --package spike-model -- check
+	@cargo run --quiet --package spike-model -- ablate
+
 .PHONY: bench
 bench: ## criterion benchmarks
 	cargo bench --package benches

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use spike_domain::{ClaimState, OrderId, OutboxEntry, QueuedOrder, UserId};
+use spike_domain::{ClaimState, OrderId, OrderStatus, OutboxEntry, QueuedOrder, UserId};
 use spike_stock::claim::{buyer_value, key_value};
 use spike_store::{Snapshot, SnapshotRow};
 
@@ -67,8 +67,13 @@ pub fn plan_ledger(snapshot: &Snapshot, outbox: &[OutboxEntry]) -> Result<Ledger
         claims.insert(order.user, buyer_value(order.order, ClaimState::Queued, order.quantity));
         keys.remember(order.key_field(), order.order, order.quantity);
     }
-    // Orders that hold nothing come last, so that a key shared after a loss of data names the order that lives.
-    for row in snapshot.rows.iter().filter(|row| !row.status.live()) {
+    // Orders that hold nothing come last, so that a key shared after a loss of data names the order that lives; where none
+    // does, the one that was sold and cancelled: it is what the client was told last.
+    let dead = |sold: bool| {
+        let of_kind = move |row: &&SnapshotRow| (row.status == OrderStatus::Cancelled) == sold;
+        snapshot.rows.iter().filter(|row| !row.status.live()).filter(of_kind)
+    };
+    for row in dead(true).chain(dead(false)) {
         keys.remember(row_field(row), row.order, row.quantity);
     }
     doomed.iter().for_each(|order| keys.remember(order.key_field(), order.order, order.quantity));

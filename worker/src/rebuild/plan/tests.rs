@@ -98,6 +98,17 @@ fn a_key_shared_after_a_loss_names_the_order_that_lives() {
 }
 
 #[test]
+fn a_key_whose_orders_are_all_dead_names_the_one_that_was_sold() {
+    let (lost, rejected) =
+        (row(1, 1, OrderStatus::Lost, Some("k")), row(1, 1, OrderStatus::Rejected, Some("k")));
+    let cancelled = row(1, 1, OrderStatus::Cancelled, Some("k"));
+    let want = cancelled.order;
+    for rows in [vec![lost, rejected.clone(), cancelled.clone()], vec![cancelled, rejected]] {
+        assert_eq!(key_of(&plan_ledger(&snapshot(5, rows), &[]).unwrap(), "1:k"), Some(want));
+    }
+}
+
+#[test]
 fn no_ledger_is_opened_on_an_oversold_database() {
     let rows = vec![row(1, 2, OrderStatus::Paid, None), row(2, 2, OrderStatus::Pending, None)];
     assert_eq!(plan_ledger(&snapshot(3, rows), &[]), Err(Overdrawn { total: 3, live: 4 }));

@@ -1,0 +1,4 @@
+//! The small instances, whole, and every condition switched off where it shows.
+
+mod ablation;
+mod exhaustive;
