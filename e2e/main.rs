@@ -19,5 +19,6 @@ mod killed;
 mod poll;
 mod process;
 mod redis_down;
+mod revoked;
 mod shop;
 mod system;

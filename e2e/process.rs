@@ -46,6 +46,13 @@ impl Process {
         process
     }
 
+    /// Another of the same role on the same servers, with other variables besides.
+    pub fn beside(&self, variables: &[(&str, String)], ops: SocketAddr) -> Self {
+        let mut env = self.env.clone();
+        env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        Self::start(self.role, &env, &self.dir, ops)
+    }
+
     /// SIGKILL, as a machine that loses power.
     pub fn kill9(&mut self) {
         self.child.kill().expect("it runs or is gone");

@@ -129,6 +129,14 @@ impl System {
         Self { redis, gateway, worker, http, gateway_ops, store, runtime, tokens, admin }
     }
 
+    /// Another gateway on the same servers, and where its buyers connect.
+    pub fn second_gateway(&self) -> (Process, SocketAddr) {
+        let [http, ops] = [loopback(), loopback()];
+        let variables =
+            [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
+        (self.gateway.beside(&variables, ops), http)
+    }
+
     /// Announces a sale of a new product, warms it up, and waits until the gateway shows it.
     pub fn open(&self, sale: Sale) -> EventId {
         let price = json!({ "minor": 100, "currency": "EUR" });
@@ -178,7 +186,12 @@ impl System {
 
     /// A token of a user, as a login gives it.
     pub fn token(&self, user: UserId) -> String {
-        self.tokens.mint(user, Role::User, SessionId::new(now_ms()), 0, now_ms() / 1000)
+        self.mint(user, Role::User, SessionId::new(now_ms()), 0)
+    }
+
+    /// A token of that session and generation.
+    pub fn mint(&self, user: UserId, role: Role, session: SessionId, ver: u32) -> String {
+        self.tokens.mint(user, role, session, ver, now_ms() / 1000)
     }
 
     fn as_admin(&self, path: &str, body: &Value) -> Value {

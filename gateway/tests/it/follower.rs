@@ -110,6 +110,7 @@ async fn a_silent_database_does_not_delay_the_ledgers() {
     following.until("the event", |event| event.state == EventState::Open, EventId(1)).await;
     following.set(&["SET", &EventKeys::new(EventId(1)).stock, "4"]);
     following.until("its stock", |event| stock(event) == Some(4), EventId(1)).await;
+    assert!(!following.shared.tokens.revocations().loaded(), "nobody has said what is revoked");
 }
 
 #[tokio::test]

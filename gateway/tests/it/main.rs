@@ -5,3 +5,4 @@ mod control;
 mod follower;
 mod hot;
 mod relay;
+mod revocations;
