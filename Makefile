@@ -79,6 +79,10 @@ model: ## explore the stock protocol: every instance, then every condition switc
 bench: ## criterion benchmarks
 	cargo bench --package benches
 
+.PHONY: timing
+timing: ## whether the time of a refused login tells if there is such an account, in release (some minutes)
+	cargo test --release --package spike-gateway --test it -- --ignored --nocapture unknown_and_known
+
 .PHONY: deny
 deny: ## licences, sources and duplicate crates, where cargo-deny is installed
 	@if cargo deny --version >/dev/null 2>&1; then \

@@ -11,7 +11,7 @@ use spike_backends::Backends;
 use spike_config::{Config, allowed_cpus};
 use spike_domain::{EventId, clock};
 use spike_telemetry::ops::{self, Check, Ops};
-use spike_telemetry::{Counter, Counters};
+use spike_telemetry::{Counter, Counters, gauge};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -157,11 +157,21 @@ impl Sidecar {
             },
             told_to(stopping.clone()),
         );
-        let metered = shared.clone();
+        let (metered, passwords) = (shared.clone(), control.passwords.waiting());
+        let hashing_threads = config.auth.argon2_threads;
         let ops = Ops {
             ready,
             checks: checks(backends, shared),
-            metrics: Arc::new(move || metered.counters.render()),
+            metrics: Arc::new(move || {
+                let queue = gauge(
+                    "spike_password_queue_length",
+                    "Passwords that wait for a hashing thread.",
+                    passwords.get(),
+                );
+                let threads =
+                    gauge("spike_password_threads", "Threads that hash passwords.", hashing_threads);
+                metered.counters.render() + &queue + &threads
+            }),
         };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));

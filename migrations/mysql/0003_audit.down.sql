@@ -1,1 +1,2 @@
 DROP TABLE audit_log;
+DROP INDEX users_by_role ON users;

@@ -1,5 +1,7 @@
 -- Who did what, when. Each index is explained in ../README.md.
 
+CREATE INDEX users_by_role ON users (role, disabled);
+
 CREATE TABLE audit_log (
     id          BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     at_ms       BIGINT       NOT NULL,

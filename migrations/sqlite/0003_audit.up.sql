@@ -1,5 +1,7 @@
 -- Who did what, when, as in ../mysql. Each index is explained in ../README.md.
 
+CREATE INDEX users_by_role ON users (role, disabled);
+
 CREATE TABLE audit_log (
     id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at_ms       INTEGER NOT NULL,

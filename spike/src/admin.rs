@@ -6,15 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
-use spike_gateway::control::{hash_now, normalise_email};
+use spike_gateway::control::{check_new_password, hash_now, normalise_email};
 use spike_store::{Conflict, NewUser, StoreError};
 use tokio::runtime::Builder;
 
 use crate::outcome::Misuse;
 use crate::settings;
-
-/// Characters of a password, as the control API wants them.
-const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// What to do.
 #[derive(clap::Args)]
@@ -82,10 +79,7 @@ fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitC
         Some(password) => password,
         None => read_password()?,
     };
-    let chars = password.chars().count();
-    if !PASSWORD_CHARS.contains(&chars) {
-        return Err(Misuse(format!("the password has {chars} characters; allowed: 8 to 128")).into());
-    }
+    check_new_password(&password, &email).map_err(|weak| Misuse(format!("the password {weak}")))?;
     let password_hash = hash_now(&config.auth, &password)?;
     let user = NewUser { email: email.clone(), name, password_hash, role: account.role.into() };
     Builder::new_current_thread().enable_all().build()?.block_on(async {

@@ -7,11 +7,12 @@ use spike_backends::Backends;
 use spike_config::Role;
 use tokio::runtime::Builder;
 
-use crate::{settings, shutdown};
+use crate::{first_admin, settings, shutdown};
 
 /// Serves until a signal, then drains.
 pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = settings::load_for(Role::Gateway, file)?;
+    first_admin::check(&config)?;
     // Each connection is a file, and the usual soft limit is 1024 of them.
     let files = loadtest::open_files::raise()?;
     tracing::info!(files, "limit of open files");
@@ -22,7 +23,10 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         .build()?;
     sidecar.block_on(async {
         let backends = Backends::connect(&config)?;
-        spike_gateway::run(config, backends, shutdown::told()?).await
+        let first = tokio::spawn(first_admin::ensure(config.clone(), backends.store.clone()));
+        let ended = spike_gateway::run(config, backends, shutdown::told()?).await;
+        first.abort();
+        ended
     })?;
     Ok(ExitCode::SUCCESS)
 }

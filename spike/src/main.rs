@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod admin;
 mod demo;
+mod first_admin;
 mod gateway;
 mod health;
 mod migrate;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::outcome::Misuse;
-use crate::{seed, settings, shutdown};
+use crate::{first_admin, seed, settings, shutdown};
 
 /// The longest the worker may take for what the gateway's last relay window left in the queue. More is no loss: it stays in
 /// the outbox.
@@ -34,6 +34,7 @@ pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
     if args.seed && config.profile == Profile::Prod {
         return Err(Misuse("--seed makes an admin whose password is printed: not in prod".to_owned()).into());
     }
+    first_admin::check(&config)?;
     // Held until the process ends.
     let folder = DataFolder::take(&config)?;
     // Each connection is a file, and the usual soft limit is 1024 of them.
@@ -63,9 +64,11 @@ async fn serve(config: Arc<Config>, seeded: bool) -> anyhow::Result<()> {
         backends.store.migrate().await.context("the embedded database")?;
     }
     let store = backends.store.clone();
+    let first = tokio::spawn(first_admin::ensure(config.clone(), store.clone()));
     let seed = seeded.then(|| tokio::spawn(seed::sow(config.clone(), store.clone())));
     let ended = both(config, backends, told).await;
     seed.inspect(tokio::task::JoinHandle::abort);
+    first.abort();
     store.close().await;
     ended
 }

@@ -98,6 +98,12 @@ impl Fields {
         u32::try_from(number).ok()
     }
 
+    /// True or false, absent or null.
+    pub fn optional_flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        value.as_bool().or_else(|| self.wrong(name, "must be true or false"))
+    }
+
     /// A moment, in Unix milliseconds.
     pub fn moment(&mut self, name: &str) -> u64 {
         let moment = self.take(name).and_then(|value| {

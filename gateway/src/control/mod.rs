@@ -17,6 +17,7 @@ use spike_store::Store;
 use crate::tokens::Tokens;
 
 mod accept;
+mod audit;
 mod auth;
 mod conservation;
 mod contract;
@@ -38,10 +39,12 @@ mod preconditions;
 mod product_query;
 mod products;
 mod query;
+mod recorded;
 mod refusal;
 mod render;
 mod routes;
 mod strict_json;
+mod users;
 
 pub use accept::{Form, form};
 pub use contract::{dictionary_markdown, document as openapi_document};

@@ -94,25 +94,25 @@ impl PageQuery {
     }
 }
 
-/// A query string being read, parameter by parameter.
+/// The parameters not read yet, and what was wrong with those that were.
 pub(super) struct Parameters {
     left: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
 impl Parameters {
-    pub(super) fn of(parts: &Parts) -> Result<Self> {
+    pub fn of(parts: &Parts) -> Result<Self> {
         let Query(left) = Query::try_from_uri(&parts.uri).map_err(|_| Refusal::new(Reason::Malformed))?;
         Ok(Self { left, errors: Vec::new() })
     }
 
     /// Takes the first of that name; a second one is left over and refused by [`Self::finish`].
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+    pub fn take(&mut self, name: &str) -> Option<String> {
         let at = self.left.iter().position(|(given, _)| given == name)?;
         Some(self.left.remove(at).1)
     }
 
-    pub(super) fn number(&mut self, name: &str, most: u32) -> Option<u32> {
+    pub fn number(&mut self, name: &str, most: u32) -> Option<u32> {
         let text = self.take(name)?;
         let plain = text.bytes().all(|b| b.is_ascii_digit());
         let number = text.parse().ok().filter(|number| plain && (1..=most).contains(number));
@@ -122,11 +122,53 @@ impl Parameters {
         number
     }
 
-    pub(super) fn wrong(&mut self, name: &str, message: &str) {
+    /// `page` and `page_size`.
+    pub fn page(&mut self) -> PageQuery {
+        let page = self.number("page", PAGE_MAX).unwrap_or(1);
+        PageQuery { page, page_size: self.page_size() }
+    }
+
+    /// `page_size`.
+    pub fn page_size(&mut self) -> u32 {
+        self.number("page_size", PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE)
+    }
+
+    /// A positive integer of 63 bits.
+    pub fn id(&mut self, name: &str, message: &str) -> Option<i64> {
+        let text = self.take(name)?;
+        let id = spike_domain::UserId::parse(&text).map(|id| id.0);
+        if id.is_none() {
+            self.wrong(name, message);
+        }
+        id
+    }
+
+    /// A text that is not empty.
+    pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        let text = self.take(name)?;
+        if (1..=chars_max).contains(&text.chars().count()) && !text.contains('\0') {
+            return Some(text);
+        }
+        self.wrong(name, &format!("must have 1 to {chars_max} characters, none of them NUL"));
+        None
+    }
+
+    /// One of a few words.
+    pub fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.take(name)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, &format!("must be {}", words.join(" or ")));
+        }
+        found
+    }
+
+    pub fn wrong(&mut self, name: &str, message: &str) {
         self.errors.push(FieldError::new(name, message));
     }
 
-    pub(super) fn finish<T>(mut self, value: T) -> Result<T> {
+    pub fn finish<T>(mut self, value: T) -> Result<T> {
         for (name, _) in std::mem::take(&mut self.left) {
             let name: String = name.chars().take(64).collect();
             self.wrong(&name, "is not a parameter of this request, or is given twice");

@@ -121,6 +121,7 @@ fn reason_of(failure: &Failure) -> Reason {
             StoreError::Conflict { what } => match what {
                 Conflict::Email => Reason::EmailTaken,
                 Conflict::Sku => Reason::SkuTaken,
+                Conflict::LastAdministrator => Reason::LastAdministrator,
                 Conflict::Inventory => Reason::InsufficientInventory,
                 Conflict::InUse => Reason::ProductInUse,
                 Conflict::Version => Reason::PreconditionFailed,

@@ -85,6 +85,16 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Tells the layers around the handler something that no client sees.
+    #[must_use]
+    pub(super) fn with_extension(self, extension: impl Clone + Send + Sync + 'static) -> Self {
+        let Self(mut response) = self;
+        response.extensions_mut().insert(extension);
+        Self(response)
+    }
+}
+
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         self.0

@@ -16,7 +16,9 @@ use spike_domain::{Reason, Role};
 use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
-use super::{Control, auth, events, inventory, me, operations, orders, products};
+use super::{
+    Control, audit, auth, events, inventory, me, operations, orders, products, recorded, users,
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +55,13 @@ pub struct Route {
     pub side: Side,
 }
 
+impl Route {
+    /// Whether what is done here is put on record: an administrator changes something.
+    pub fn on_record(&self) -> bool {
+        self.access == Access::Admin && self.method != "GET"
+    }
+}
+
 impl Access {
     /// Whether the table lets `role` in; `None` is a request without a valid token.
     pub fn admits(self, role: Option<Role>) -> bool {
@@ -79,8 +88,14 @@ macro_rules! routes {
         pub(super) fn routers(control: &Arc<Control>) -> (Router<Arc<Control>>, Router<Arc<Control>>) {
             let (mut waiting, mut others) = (Router::new(), Router::new());
             $({
+                let row = Route {
+                    method: stringify!($method),
+                    path: $path,
+                    access: Access::$access,
+                    side: Side::$side,
+                };
                 let guarded = on(MethodFilter::$method, $handler)
-                    .route_layer(from_fn_with_state((control.clone(), Access::$access), guard));
+                    .route_layer(from_fn_with_state((control.clone(), row), guard));
                 match Side::$side {
                     Side::Waiting => waiting = waiting.route($path, guarded),
                     Side::Cold | Side::Hot => others = others.route($path, guarded),
@@ -116,6 +131,9 @@ routes! {
     GET "/api/v1/spike/events/{event}/orders/{order}" User Hot => orders::one;
     GET "/api/v1/spike/events/{event}/orders/{order}/events" User Hot => orders::events;
     GET "/api/v1/spike/orders" User Cold => orders::list;
+    GET "/api/v1/admin/users" Admin Cold => users::list;
+    PATCH "/api/v1/admin/users/{user}" Admin Cold => users::change;
+    GET "/api/v1/admin/audit" Admin Cold => audit::list;
     POST "/api/v1/admin/spike/events" Admin Cold => events::create;
     POST "/api/v1/admin/spike/events/{event}/warmup" Admin Waiting => operations::warmup;
     POST "/api/v1/admin/spike/events/{event}/pause" Admin Waiting => operations::pause;
@@ -129,17 +147,23 @@ async fn hot_only() -> Refusal {
 }
 
 /// Lets a request through to its handler when the table admits who sends it; the handler finds the [`Identity`] in the
-/// extensions. 401 without a valid token, 403 where the role lacks.
+/// extensions. 401 without a valid token, 403 where the role lacks. What an administrator changes is put on record.
 async fn guard(
-    State((control, access)): State<(Arc<Control>, Access)>,
+    State((control, row)): State<(Arc<Control>, Route)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if access != Access::Anyone {
-        match admitted(&control, access, request.headers()).await {
-            Ok(identity) => drop(request.extensions_mut().insert(identity)),
-            Err(refusal) => return refusal.into_response(),
-        }
+    if row.access == Access::Anyone {
+        return next.run(request).await;
+    }
+    let identity = match admitted(&control, row.access, request.headers()).await {
+        Ok(identity) => identity,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let actor = identity.user;
+    request.extensions_mut().insert(identity);
+    if row.on_record() {
+        return recorded::carry_out(control, row, actor, request, next).await;
     }
     next.run(request).await
 }

@@ -45,6 +45,8 @@ impl Reason {
             Self::AmountMismatch => {
                 "Show the total that `data.amount` names; order with a new key if it is welcome."
             }
+            Self::LastAdministrator => "Make another active account an administrator first.",
+            Self::OwnAccount => "Ask another administrator to do it.",
             Self::BodyTooLarge => "Send a smaller body.",
             Self::UriTooLong => "Send a shorter request target.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`, UTF-8.",

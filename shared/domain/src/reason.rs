@@ -58,6 +58,8 @@ reasons! {
     Internal = 1080, 500, "internal", "Something went wrong on our side.";
     Unavailable = 1090, 503, "unavailable", "The service cannot answer now; try again.";
     Overloaded = 1091, 503, "overloaded", "The service is at its limit; try again.";
+    LastAdministrator = 1100, 409, "last-administrator", "No active administrator would be left.";
+    OwnAccount = 1101, 409, "own-account", "An administrator does not disable the own account.";
     SoldOut = 2000, 409, "sold-out", "Sold out.";
     InsufficientStock = 2001, 409, "insufficient-stock", "Fewer units are left than you asked for.";
     AlreadyBought = 2002, 409, "already-bought", "You have bought in this sale already.";

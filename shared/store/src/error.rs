@@ -55,6 +55,8 @@ pub enum Conflict {
     InUse,
     /// It is no longer in the version the caller has seen.
     Version,
+    /// No active administrator would be left.
+    LastAdministrator,
     /// The event's state does not go there from where it is.
     EventState,
     /// An event would end before it starts.
@@ -71,6 +73,7 @@ impl std::fmt::Display for Conflict {
             Self::Inventory => "inventory",
             Self::InUse => "in use",
             Self::Version => "version",
+            Self::LastAdministrator => "last administrator",
             Self::EventState => "event state",
             Self::Window => "event window",
             Self::Other => "unique key",

@@ -7,6 +7,7 @@
 //! and never deadlock; and no decision rests on a value read outside that lock. Only the database's clock
 //! decides. Where MySQL locks the row, SQLite has one connection that writes. A deadlock or a lock timeout rolls the whole transaction back and it runs again, a few times.
 
+mod accounts;
 mod adopt;
 mod audit;
 mod audit_log;
@@ -50,6 +51,7 @@ mod sqlite;
 mod transaction;
 mod users;
 
+pub use accounts::{ChangedUser, UserChange, UserFilter};
 pub use adopt::Adopted;
 pub use audit::{EventAudit, EventFigures, Tally};
 pub use audit_log::{AuditFilter, AuditRow, AuditTarget, NewAudit};

@@ -47,7 +47,8 @@ pub struct UserRow {
     pub created_at_ms: u64,
 }
 
-const COLUMNS: &str = "id, email, name, password_hash, role, disabled, token_version, created_at_ms";
+pub(crate) const COLUMNS: &str =
+    "id, email, name, password_hash, role, disabled, token_version, created_at_ms";
 
 impl Store {
     /// Creates an account. Errors: `Conflict(Email)`.
@@ -138,7 +139,7 @@ impl Store {
 }
 
 impl UserRow {
-    fn read(row: &Row) -> Result<Self> {
+    pub(crate) fn read(row: &Row) -> Result<Self> {
         let word: &str = at(row, "role")?;
         let disabled: i8 = at(row, "disabled")?;
         Ok(Self {
@@ -162,7 +163,7 @@ pub(crate) async fn user_in(conn: &mut Conn, user: UserId) -> Result<Option<User
 }
 
 /// The form in which e-mails are stored, compared and unique.
-fn normalised(email: &str) -> String {
+pub(crate) fn normalised(email: &str) -> String {
     email.trim().to_lowercase()
 }
 

@@ -13,4 +13,5 @@ mod redacted;
 pub use arrow::{Arrow, arm_from_environment};
 pub use counters::{Counter, Counters, Kind};
 pub use log::{Format, InitError, init};
+pub use prometheus::gauge;
 pub use redacted::Redacted;

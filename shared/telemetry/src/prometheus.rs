@@ -22,6 +22,11 @@ impl Counters {
     }
 }
 
+/// A figure that is read when it is scraped, with its HELP and TYPE lines.
+pub fn gauge(name: &str, help: &str, value: usize) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

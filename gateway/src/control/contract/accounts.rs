@@ -31,7 +31,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             .refuses(&[Reason::InvalidCredentials, Reason::TooManyRequests]),
         ("GET", "/api/v1/users/me") => operation("getMe", "The account behind the token")
             .answers(200, "The account", named("User"), &[]),
-        _ => return None,
+        _ => return super::administration::describe(method, path),
     })
 }
 

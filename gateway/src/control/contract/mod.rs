@@ -20,6 +20,7 @@ use refusals::Refusals;
 use schema::{count, uuid, words};
 
 mod accounts;
+mod administration;
 mod catalogue;
 pub(super) mod dictionary;
 mod events;
@@ -126,6 +127,7 @@ fn schemas() -> Value {
     let named = |(name, schema): (&str, Value)| (name.to_owned(), schema);
     let mut schemas: Map<String, Value> = refusals::schemas().into_iter().map(named).collect();
     schemas.extend(accounts::schemas().into_iter().map(named));
+    schemas.extend(administration::schemas().into_iter().map(named));
     schemas.extend(catalogue::schemas().into_iter().map(named));
     schemas.extend(events::schemas().into_iter().map(named));
     Value::Object(schemas)

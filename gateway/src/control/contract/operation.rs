@@ -67,6 +67,12 @@ impl Operation {
         self
     }
 
+    /// `page_size`.
+    pub fn page_size(mut self) -> Self {
+        self.parameters.push(parameter("PageSize"));
+        self
+    }
+
     /// A parameter of the document's components.
     pub fn takes(mut self, name: &str) -> Self {
         self.parameters.push(parameter(name));

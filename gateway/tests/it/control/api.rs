@@ -1,6 +1,7 @@
 //! A control API to ask, and a worker's stand-in where a test wants one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use spike_config::Config;
 use spike_devstack::{RedisServer, fixture};
 use spike_domain::clock::now_ms;
 use spike_domain::{EventId, OrderId, ProductId, Role, SessionId, UserId};
+use spike_gateway::bridge::ClientAddress;
 use spike_gateway::control::{Control, router};
 use spike_gateway::tokens::Tokens;
 use spike_stock::Stock;
@@ -25,6 +27,8 @@ pub struct Api {
     pub redis: RedisServer,
     pub config: Arc<Config>,
     pub control: Arc<Control>,
+    /// Milliseconds by which the API's clock is ahead of the wall clock.
+    pub ahead_ms: Arc<AtomicU64>,
     tokens: Arc<Tokens>,
     router: Router,
 }
@@ -64,10 +68,14 @@ impl Api {
         let ledger = Stock::redis(&redis.url(), Timeouts::default()).unwrap();
         let tokens = Arc::new(Tokens::new(&config.auth));
         tokens.revocations().mark_loaded();
-        let mut control = Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone());
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        let ahead = ahead_ms.clone();
+        let clock = move || now_ms() + ahead.load(Ordering::Relaxed);
+        let mut control =
+            Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone()).with_clock(clock);
         control.worker_wait = Duration::from_secs(2);
         let control = Arc::new(control);
-        Self { store, ledger, redis, config, tokens, router: router(control.clone()), control }
+        Self { store, ledger, redis, config, ahead_ms, tokens, router: router(control.clone()), control }
     }
 
     /// An account of that role, without a password anybody knows, and its token.
@@ -108,6 +116,18 @@ impl Api {
             None => request.body(Body::empty()),
         };
         self.send(request.unwrap()).await
+    }
+
+    pub async fn patch(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        let request = Self::request("PATCH", path, token).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// A login or a registration from an address.
+    pub async fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let request = Self::request("POST", path, None).header("content-type", "application/json");
+        let request = request.extension(ClientAddress(address.parse().unwrap()));
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// A request to come, below `/api/v1`.

@@ -1,10 +1,14 @@
 //! The control API, driven as the bridge drives it, over a MariaDB and a Redis of the test's own.
 
 mod accounts;
+mod administration;
 mod api;
+mod brute_force;
 mod catalogue;
+mod every_route;
 mod operations;
 mod sales;
+mod timing;
 mod wrong_input;
 
 pub use api::Api;

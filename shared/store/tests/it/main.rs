@@ -3,6 +3,7 @@
 //! SQLite. What only a server has (sessions, lock conflicts, killed connections) is in `server`; what only a
 //! file has (kill -9, a second process, plans) is in `embedded`.
 
+mod accounts;
 mod audit_log;
 mod catalogue;
 mod crowd;
@@ -20,10 +21,10 @@ mod products;
 mod rebuild;
 mod sale;
 mod server;
+mod sessions;
 mod shop;
 mod shop_crowd;
 mod shop_orders;
-mod sessions;
 
 /// One test for each function of the contract and each database.
 macro_rules! contract {
@@ -54,6 +55,8 @@ macro_rules! contract {
 
 mod contract {
     contract! {
+        accounts: a_change_happens_once_and_is_recorded an_administrator_is_always_left
+            accounts_are_listed_by_what_they_are the_first_administrator_is_made_once;
         audit_log: what_was_done_is_read_back_newest_first what_was_done_is_found_by_who_what_and_on_what
             hostile_text_is_kept_as_it_came_or_refused;
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
