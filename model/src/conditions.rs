@@ -69,6 +69,10 @@ conditions! {
     FencePerEvent, "fence-per-event", "ADR 2", "shared/stock/src/scripts.rs fenced";
     /// Orders without a key are remembered under their own id by adopt and rebuild.
     KeylessRemembered, "keyless-remembered", "ADR 3", "shared/domain/src/message.rs key_field, lua/adopt.lua";
+    /// A closed ledger is not opened or paused by a watch that read the event before it was closed.
+    ClosedIsFinal, "closed-is-final", "", "lua/transition.lua closed, shared/stock/src/embedded/book.rs transition";
+    /// Units of a closed event go back to the inventory only when its ledger has nothing on its way.
+    ReturnAtRest, "return-at-rest", "", "worker/src/units.rs nothing_on_its_way";
     /// A rebuild takes the ledger before it reads, and opens only what is still its own.
     Begin, "begin", "", "lua/begin.lua, lua/load.lua, lua/open.lua";
     /// Nobody but a rebuild loads reserve.

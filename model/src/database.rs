@@ -15,7 +15,7 @@ impl Model {
             }
             let live = database.live();
             let taken = each(live).any(|other| self.user(other) == self.user(order));
-            let full = self.units(live) + self.quantity(order) > self.instance.stock;
+            let full = self.units(live) + self.quantity(order) > database.capacity(self.instance.stock);
             if taken && !self.holds(Condition::ConflictIsNoReplay) {
                 continue;
             }

@@ -283,7 +283,7 @@ pub fn shows(condition: Condition) -> &'static Instance {
         C::UserLimit | C::ChecksFirst => "over-limit",
         C::Units => "units",
         C::CountOrders | C::PoisonRow | C::WholeEntries => "poison",
-        C::Standing => "closing",
+        C::Standing | C::ClosedIsFinal | C::ReturnAtRest => "closing",
         C::FencePerEvent => "neighbour",
         C::KeylessRemembered => "keyless",
         C::RefusalRemembered => "late",

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::conditions::Condition;
 use crate::list::{Orders, each};
 use crate::model::Model;
-use crate::state::{Marker, Payment, Row, State, WorkerStep};
+use crate::state::{LedgerState, Marker, Payment, Row, State, WorkerStep};
 
 /// A broken invariant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +101,8 @@ impl Model {
         let database = &state.database;
         let live = database.live();
         check(self.units(live) <= self.instance.stock, "I2", "more live units than there is stock")?;
+        let back = database.returned;
+        check(self.units(live) + back <= self.instance.stock, "I2", "a live unit is back in the inventory")?;
         for order in each(live) {
             let others = each(live & !(1 << order));
             let twice = others.filter(|&other| self.user(other) == self.user(order)).count() > 0;
@@ -150,6 +152,9 @@ impl Model {
         check(figures.left == self.instance.stock - figures.live, "I1", "R is not S - L at rest")?;
         check(ledger.inflight == 0, "rest", "units stay in flight for ever")?;
         check(state.queue.is_empty(), "rest", "a message stays in the queue for ever")?;
+        let closed = database.wanted == LedgerState::Closed;
+        let whole = figures.live + database.returned == self.instance.stock;
+        check(whole || !closed, "rest", "units of a closed event never go back")?;
         let missing = state.accepted & !database.rows() & !state.excused;
         check(missing == 0, "I4", "an accepted order has no row at rest")?;
         let open = database.orders_where(|rows| rows.marker == Marker::Open);

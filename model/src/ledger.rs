@@ -161,6 +161,14 @@ impl Model {
         ledger.inflight = ledger.inflight.max(-3);
     }
 
+    /// `transition`: pauses, resumes or closes a standing ledger of its epoch.
+    pub fn transition(&self, ledger: &mut Ledger, epoch: u8, wanted: LedgerState) {
+        let over = ledger.state == LedgerState::Closed && self.holds(Condition::ClosedIsFinal);
+        if ledger.epoch == epoch && ledger.state.standing() && !over {
+            ledger.state = wanted;
+        }
+    }
+
     /// `begin`: a rebuild takes the ledger. False: a rebuild of this or a later epoch was here before.
     pub fn begin(&self, ledger: &mut Ledger, epoch: u8) -> bool {
         if ledger.epoch >= epoch {

@@ -124,6 +124,11 @@ impl Database {
         self.orders_where(|rows| matches!(rows.row, Row::Pending | Row::Paid))
     }
 
+    /// Units that may be live: what has gone back to the inventory is not for sale any more.
+    pub fn capacity(&self, stock: i8) -> i8 {
+        stock - self.returned
+    }
+
     /// An order's rows.
     pub fn of(&self, order: u8) -> &OrderRows {
         &self.orders[usize::from(order)]

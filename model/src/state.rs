@@ -152,6 +152,8 @@ pub struct Database {
     pub epoch: u8,
     /// What the operator wants the event to be.
     pub wanted: LedgerState,
+    /// Units of a closed event that are back in the inventory.
+    pub returned: i8,
     /// Rows by order.
     pub orders: [OrderRows; ORDERS],
 }
@@ -278,6 +280,10 @@ pub struct State {
     pub restocks: [Restock; SLOTS],
     /// Rebuilds.
     pub rebuilds: [Rebuild; SLOTS],
+    /// A watch that is slow: the state it has read of the event, and its epoch.
+    pub slow_watch: (LedgerState, u8),
+    /// The epoch in which the ledger was seen closed with nothing on its way, 0 if it was not looked at.
+    pub returning: u8,
     /// Another event of the same Redis is behind its fence.
     pub neighbour_fenced: bool,
     /// Orders that were ever accepted by `reserve`.

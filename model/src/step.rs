@@ -48,6 +48,12 @@ pub enum Step {
     Operate(LedgerState),
     /// The watch moves the ledger to the state that is wanted.
     Transition(LedgerState),
+    /// A watch reads what is wanted, and is slow to act on it.
+    SlowWatch(LedgerState),
+    /// The ledger of a closed event is looked at: nothing is on its way.
+    LookAtRest,
+    /// So many units go back to the inventory.
+    ReturnUnits(i8),
     /// Another event's rebuild loads the scripts.
     NeighbourRebuilt,
     /// Redis syncs its file: a restart may come back to this moment.
@@ -79,6 +85,7 @@ impl Step {
             | Self::Attempt(_)
             | Self::Capture(_)
             | Self::Operate(_)
+            | Self::SlowWatch(_)
             | Self::Sync
             | Self::Backup => Cause::Choice,
             _ => Cause::Work,
@@ -143,6 +150,9 @@ impl fmt::Display for Step {
             Self::Rebuild(epoch, step) => write!(f, "rebuild {epoch}: {}", rebuild(step)),
             Self::Operate(state) => write!(f, "operator: wants the event {state:?}"),
             Self::Transition(state) => write!(f, "watch: moves the ledger to {state:?}"),
+            Self::SlowWatch(state) => write!(f, "a slow watch: reads that the event is to be {state:?}"),
+            Self::LookAtRest => write!(f, "units: the closed ledger has nothing on its way"),
+            Self::ReturnUnits(units) => write!(f, "units: {units} go back to the inventory"),
             Self::NeighbourRebuilt => write!(f, "another event's rebuild loads its scripts"),
             Self::Sync => write!(f, "(the last sync of Redis' file before a restart)"),
             Self::Backup => write!(f, "(the copy of the database that will be restored)"),

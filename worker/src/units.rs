@@ -2,8 +2,8 @@
 //! nobody holds go back.
 //!
 //! An accepted order that is still on its way has no row yet, so the database alone would give its unit away. Units go
-//! back only when the ledger of the event's epoch stands closed with an empty outbox: from then on nothing is accepted in
-//! that epoch, and the transaction demands it. Orders that still may be paid keep their units; when they are cancelled
+//! back only when the ledger of the event's epoch stands closed with an empty outbox: no transition leaves that state, so
+//! from then on nothing is accepted in that epoch, and the transaction demands it. Orders that still may be paid keep their units; when they are cancelled
 //! later, the same two steps give those back.
 
 use std::time::Duration;

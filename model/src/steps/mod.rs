@@ -7,6 +7,7 @@ mod orders;
 mod rebuild;
 mod relay;
 mod restock;
+mod units;
 mod worker;
 
 use crate::model::{Model, Successors};
@@ -43,6 +44,7 @@ impl Model {
         self.relay_steps(state, out);
         self.payment_steps(state, out);
         self.marker_steps(state, out);
+        self.unit_steps(state, out);
     }
 }
 

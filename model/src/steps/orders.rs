@@ -52,6 +52,10 @@ impl Model {
 
     /// Pause, resume and close, as the state machine of events allows.
     pub(super) fn operator_steps(&self, state: &State, out: &mut Successors) {
+        let read = (state.database.wanted, state.database.epoch);
+        if state.slow_watch == Default::default() && state.moves_left > 0 {
+            out.push((Step::SlowWatch(read.0), State { slow_watch: read, ..*state }));
+        }
         if state.moves_left == 0 {
             return;
         }

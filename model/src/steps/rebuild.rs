@@ -4,7 +4,7 @@ use super::free_slot;
 use crate::conditions::Condition;
 use crate::list::each;
 use crate::model::{Model, Successors};
-use crate::state::{Rebuild, RebuildStep, Row, State};
+use crate::state::{LedgerState, Rebuild, RebuildStep, Row, State};
 use crate::step::Step;
 
 impl Model {
@@ -26,8 +26,15 @@ impl Model {
             }
         } else if state.ledger.state != state.database.wanted {
             let mut next = *state;
-            next.ledger.state = state.database.wanted;
+            self.transition(&mut next.ledger, state.database.epoch, state.database.wanted);
             out.push((Step::Transition(state.database.wanted), next));
+        }
+        if let (wanted @ (LedgerState::Open | LedgerState::Paused | LedgerState::Closed), epoch) =
+            state.slow_watch
+        {
+            let mut next = State { slow_watch: Default::default(), ..*state };
+            self.transition(&mut next.ledger, epoch, wanted);
+            out.push((Step::Transition(wanted), next));
         }
         if state.neighbour_fenced {
             let mut next = *state;

@@ -208,7 +208,7 @@ impl Book {
     /// `transition.lua`; returns the version.
     ///
     /// # Errors
-    /// No ledger, another epoch, or a rebuild under way.
+    /// No ledger, another epoch, a rebuild under way, or closed, which is the end.
     pub fn transition(&mut self, epoch: u64, state: LedgerState, def: Option<EventDef>) -> Result<u64> {
         let header = self.header.as_mut().ok_or(Refused::NotReady)?;
         if header.epoch != epoch {
@@ -216,6 +216,9 @@ impl Book {
         }
         if header.state == LedgerState::Recovering {
             return Err(Refused::Recovering);
+        }
+        if header.state == LedgerState::Closed && state != LedgerState::Closed {
+            return Err(Refused::Closed);
         }
         if header.state == state && def.is_none() {
             return Ok(header.version);

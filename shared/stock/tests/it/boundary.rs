@@ -14,6 +14,7 @@ both!(
     settle_counts_an_entry_once_and_never_undoes_a_payment,
     the_cap_on_what_is_in_flight_refuses_all,
     a_ledger_that_is_not_open_in_this_epoch_takes_nothing,
+    a_closed_ledger_stays_closed,
 );
 
 const EVENT: EventId = EventId(7);
@@ -136,10 +137,8 @@ async fn a_ledger_that_is_not_open_in_this_epoch_takes_nothing(server: Server) {
         async |epoch| refused(server.stock.reserve(EVENT, epoch, 7, &[buyer(1, 1, None)]).await.unwrap_err());
     assert_eq!(reserve(EPOCH - 1).await, Refused::Stale { epoch: EPOCH });
     assert_eq!(reserve(EPOCH + 1).await, Refused::Stale { epoch: EPOCH });
-    for (state, refusal) in [(LedgerState::Paused, Refused::Paused), (LedgerState::Closed, Refused::Closed)] {
-        server.stock.transition(EVENT, EPOCH, state, None).await.unwrap();
-        assert_eq!(reserve(EPOCH).await, refusal);
-    }
+    server.stock.transition(EVENT, EPOCH, LedgerState::Paused, None).await.unwrap();
+    assert_eq!(reserve(EPOCH).await, Refused::Paused);
     let renewed = def(EVENT, 5, 1);
     server.stock.transition(EVENT, EPOCH, LedgerState::Open, Some(&renewed)).await.unwrap();
     assert_eq!(server.stock.meta(EVENT).await.unwrap().unwrap().doc, Some(renewed));
@@ -149,6 +148,25 @@ async fn a_ledger_that_is_not_open_in_this_epoch_takes_nothing(server: Server) {
     let nothing = server.stock.reserve(unknown, EPOCH, 7, &[buyer(1, 1, None)]).await.unwrap_err();
     let closed = matches!(nothing, StockError::Fenced) && !loaded;
     assert!(closed || refused(nothing) == Refused::NotReady, "a missing ledger is never zero stock");
+}
+
+async fn a_closed_ledger_stays_closed(server: Server) {
+    server.open(EVENT, 5, 1, 1000).await;
+    server.stock.transition(EVENT, EPOCH, LedgerState::Closed, None).await.unwrap();
+    // A watch that read the event before it was closed comes late: its units may be back in the inventory by now.
+    for stale in [LedgerState::Open, LedgerState::Paused] {
+        let late = server.stock.transition(EVENT, EPOCH, stale, None).await.unwrap_err();
+        assert_eq!(refused(late), Refused::Closed);
+    }
+    let buy = server.stock.reserve(EVENT, EPOCH, 7, &[buyer(1, 1, None)]).await.unwrap_err();
+    assert_eq!(refused(buy), Refused::Closed);
+    let renewed = def(EVENT, 5, 2);
+    server.stock.transition(EVENT, EPOCH, LedgerState::Closed, Some(&renewed)).await.unwrap();
+    assert_eq!(
+        server.stock.meta(EVENT).await.unwrap().unwrap().doc,
+        Some(renewed),
+        "its document is renewed"
+    );
 }
 
 #[tokio::test]
