@@ -14,6 +14,8 @@ mod commands;
 mod demo;
 mod drain;
 mod embedded;
+mod fresh;
+mod fuzz_api;
 mod http;
 mod killed;
 mod poll;

@@ -74,7 +74,12 @@ impl Store {
     }
 
     /// Keeps the answer of a request that has had its turn; the first answer stays.
-    pub async fn finish_key(&self, request: &KeyedRequest<'_>, effect: [u8; 16], answer: &[u8]) -> Result<()> {
+    pub async fn finish_key(
+        &self,
+        request: &KeyedRequest<'_>,
+        effect: [u8; 16],
+        answer: &[u8],
+    ) -> Result<()> {
         transact!(self, |tx| {
             let text = "UPDATE idempotency_keys SET answer = ? \
                         WHERE user_id = ? AND route = ? AND idem_key = ? AND effect_id = ? AND answer IS NULL";

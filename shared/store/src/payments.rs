@@ -71,7 +71,11 @@ impl Store {
         }
         if let Some(row) = self.payment(attempt).await? {
             // An id is made for one order of one user; anything else is a client's or a caller's mistake.
-            return if (row.order, row.user) == (order, user) { Ok(Begun::Recorded(row)) } else { Err(StoreError::NotFound) };
+            return if (row.order, row.user) == (order, user) {
+                Ok(Begun::Recorded(row))
+            } else {
+                Err(StoreError::NotFound)
+            };
         }
         let status = self.payable_status(order, user).await?.ok_or(StoreError::NotFound)?;
         let others = self.payments_of(&[order]).await?;
@@ -170,7 +174,8 @@ impl Store {
     async fn payable_status(&self, order: OrderId, user: UserId) -> Result<Option<OrderStatus>> {
         read!(self, |conn| {
             for (table, id) in [("orders", "id"), ("spike_orders", "order_id")] {
-                let text = AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
+                let text =
+                    AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
                 let row = query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
                 if let Some(row) = row {
                     return Ok(Some(status_at(&row, "status")?));

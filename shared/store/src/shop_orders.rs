@@ -82,7 +82,8 @@ pub enum Placement {
     Short(ProductId),
 }
 
-const COLUMNS: &str = "id, user_id, status, amount_minor, currency, created_at_ms, expires_at_ms, updated_at_ms";
+const COLUMNS: &str =
+    "id, user_id, status, amount_minor, currency, created_at_ms, expires_at_ms, updated_at_ms";
 
 impl Store {
     /// Makes an order at today's prices and moves its units from available to reserved, in one transaction.
@@ -196,7 +197,8 @@ fn total(items: &BTreeMap<ProductId, u32>, prices: &BTreeMap<ProductId, Money>) 
     let mut sum: Option<Money> = None;
     for (product, units) in items {
         let price = prices[product];
-        let too_much = || StoreError::corrupt(format!("product {product}: {units} of it cost too much to tell"));
+        let too_much =
+            || StoreError::corrupt(format!("product {product}: {units} of it cost too much to tell"));
         let cost = price.times(*units).ok_or_else(too_much)?;
         sum = Some(match sum {
             None => cost,
@@ -224,7 +226,8 @@ async fn insert_items(tx: &mut Conn, new: &NewShopOrder, prices: &BTreeMap<Produ
     for (at, (product, units)) in new.items.iter().enumerate() {
         text.push_str(if at == 0 { "(" } else { ",(" });
         push_hex(&mut text, new.order.bytes());
-        write!(text, ",{product},{units},{})", prices[product].minor).expect("writing to a String cannot fail");
+        write!(text, ",{product},{units},{})", prices[product].minor)
+            .expect("writing to a String cannot fail");
     }
     run_text(tx, text).await?;
     Ok(())

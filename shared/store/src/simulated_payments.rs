@@ -14,7 +14,12 @@ use crate::{Result, Store};
 
 impl Store {
     /// Writes a charge down with the verdict it will have in `settles_in_ms`; one that is known stays as it is.
-    pub async fn record_simulated(&self, attempt: AttemptId, verdict: Verdict, settles_in_ms: u64) -> Result<()> {
+    pub async fn record_simulated(
+        &self,
+        attempt: AttemptId,
+        verdict: Verdict,
+        settles_in_ms: u64,
+    ) -> Result<()> {
         transact!(self, |tx| {
             let now = tx.dialect().now_ms();
             let text = AssertSqlSafe(format!(

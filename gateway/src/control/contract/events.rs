@@ -6,8 +6,8 @@ use spike_domain::{EventDef, Reason};
 use super::catalogue::page_of;
 use super::operation::Operation;
 use super::schema::{
-    count, flag, id, list, moment, money, named, nullable, object, optional, request, required, text, units,
-    uuid, word, words,
+    absent_or, count, flag, id, list, moment, money, named, nullable, object, optional, request, required,
+    text, units, uuid, word, words,
 };
 use crate::control::products::PRICE_MINOR_MAX;
 
@@ -20,7 +20,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/api/v1/spike/events/{event}") => operation("getEvent", "One sale")
             .notes("Answered from memory, with the stock as last seen; an event closed long ago comes without it.")
             .takes("IfNoneMatch")
-            .answers(200, "The event", named("EventPage"), &[])
+            .answers(200, "The event", named("EventPage"), &["ETag?", "Cache-Control"])
             .answers_with(304, "Unchanged", json!({}), &["ETag"]),
         ("GET", "/api/v1/spike/events/{event}/stats") => {
             operation("getEventStats", "The sale at this moment, from the ledger")
@@ -28,19 +28,42 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
         }
         ("POST", "/api/v1/spike/events/{event}/orders") => buy(),
         ("GET", "/api/v1/spike/events/{event}/orders/mine") => {
-            operation("getMyOrder", "The caller's order in this sale")
-                .answers(200, "The order", named("ClaimView"), &[])
+            status("getMyOrder", "The caller's order in this sale")
         }
         ("GET", "/api/v1/spike/events/{event}/orders/{order}") => {
-            operation("getSpikeOrder", "One order of the caller's, by its id")
-                .notes("Short while it is young and answered from the ledger; whole when it comes from the database.")
-                .answers(200, "The order", json!({ "anyOf": [named("SpikeOrder"), named("ClaimView")] }), &[])
+            status("getSpikeOrder", "One order of the caller's, by its id")
+        }
+        ("GET", "/api/v1/spike/events/{event}/orders/{order}/events") => {
+            operation("streamSpikeOrder", "An order's states as they come, as server-sent events")
+                .notes("Each event is `status`, its id the state. A client that comes back with a final `Last-Event-ID` gets 204.")
+                .header("Last-Event-ID", "The last state seen.", words())
+                .answers_with(
+                    200,
+                    "A stream",
+                    json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+                    &["Cache-Control"],
+                )
+                .answers_with(204, "Nothing follows what was seen", json!({}), &[])
         }
         ("GET", "/api/v1/spike/orders") => operation("listSpikeOrders", "The caller's orders, newest first")
             .by_cursor()
             .answers(200, "A page of orders", cursor_page_of("SpikeOrder"), &[]),
         _ => return administration(method, path),
     })
+}
+
+fn status(id: &'static str, summary: &'static str) -> Operation {
+    let seconds = json!({ "type": "string", "pattern": "^0*([1-9]|[12][0-9]|30)s$" });
+    Operation::new("spike", id, summary)
+        .notes("Short while it is young and answered from the ledger; whole when it comes from the database.")
+        .query(
+            "wait",
+            "Hold the answer back until the state is news, at most so long: `1s` to `30s`.",
+            seconds,
+        )
+        .takes("IfNoneMatch")
+        .answers(200, "The order", json!({ "anyOf": [named("SpikeOrder"), named("ClaimView")] }), &["ETag?"])
+        .answers_with(304, "Still in the state that `If-None-Match` names", json!({}), &["ETag"])
 }
 
 fn buy() -> Operation {
@@ -57,7 +80,7 @@ fn buy() -> Operation {
             202,
             "Accepted: the order is being written",
             named("Queued"),
-            &["Location", "Idempotent-Replayed"],
+            &["Location", "Idempotent-Replayed?"],
         )
         .refuses(&[
             Reason::NotStarted,
@@ -129,6 +152,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("event_id", id()),
         required("status", nullable(word(CLAIM_STATES))),
         required("quantity", nullable(units())),
+        absent_or("queue_position", units()),
     ]);
     let figure = || json!({ "type": "integer" });
     let conservation = object(["S", "R", "L", "F", "K"].map(|name| required(name, figure())));

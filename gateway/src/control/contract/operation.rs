@@ -55,6 +55,20 @@ impl Operation {
         self
     }
 
+    /// A parameter of the query.
+    pub fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters
+            .push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
+        self
+    }
+
+    /// A header of the request.
+    pub fn header(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters
+            .push(json!({ "name": name, "in": "header", "description": description, "schema": schema }));
+        self
+    }
+
     /// `page` and `page_size`.
     pub fn paged(mut self) -> Self {
         self.parameters.extend([parameter("Page"), parameter("PageSize")]);

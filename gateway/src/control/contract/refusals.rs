@@ -9,7 +9,7 @@ use super::schema::{absent_or, list, object, required, units, words};
 use crate::envelope::{self, JSON, PROBLEM_JSON};
 
 /// Headers that answers carry, by name.
-pub(super) const HEADERS: &[(&str, &str)] = &[
+const HEADERS: &[(&str, &str)] = &[
     ("X-Request-Id", "The request's id: the client's own if it was harmless, else one made here."),
     ("Retry-After", "Seconds to wait before the request is repeated (RFC 9110)."),
     (
@@ -65,11 +65,18 @@ impl Refusals {
     }
 }
 
-/// References to header components.
+/// References to header components. A name with a `?` is one that the answer may lack.
 pub(super) fn headers(names: &[&str]) -> Map<String, Value> {
-    let reference = |name: &&str| {
-        debug_assert!(HEADERS.iter().any(|(known, _)| known == name), "{name}");
-        ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
+    let reference = |given: &&str| {
+        let name = given.trim_end_matches('?');
+        let (_, description) =
+            HEADERS.iter().find(|(known, _)| *known == name).expect("a header of the list");
+        let header = if name == *given {
+            json!({ "$ref": format!("#/components/headers/{name}") })
+        } else {
+            json!({ "description": description, "schema": { "type": "string" } })
+        };
+        (name.to_owned(), header)
     };
     names.iter().map(reference).collect()
 }
@@ -78,11 +85,10 @@ pub(super) fn headers(names: &[&str]) -> Map<String, Value> {
 pub(super) fn header_components() -> Value {
     let header = |(name, description): &(&str, &str)| {
         let kind = if *name == "Retry-After" { "integer" } else { "string" };
-        let required = *name != "Idempotent-Replayed";
-        let header = json!({ "description": description, "required": required, "schema": { "type": kind } });
+        let header = json!({ "description": description, "required": true, "schema": { "type": kind } });
         ((*name).to_owned(), header)
     };
-    Value::Object(HEADERS.iter().map(header).collect())
+    Value::Object(HEADERS.iter().filter(|(name, _)| *name != "Idempotent-Replayed").map(header).collect())
 }
 
 /// The schemas of both forms of an error.

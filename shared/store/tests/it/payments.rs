@@ -20,7 +20,10 @@ pub async fn captured_money_pays_a_shop_order_once(store: &Store) {
     let user = shop.buyers[0];
     assert_eq!(store.begin_payment(other, order, user).await.unwrap(), Begun::InProgress(attempt));
     let again = store.begin_payment(attempt, order, user).await.unwrap();
-    assert!(matches!(again, Begun::Recorded(row) if row.status == Open && row.amount == times(3)), "{again:?}");
+    assert!(
+        matches!(again, Begun::Recorded(row) if row.status == Open && row.amount == times(3)),
+        "{again:?}"
+    );
     for stranger in [shop.buyers[1], UserId(999_999)] {
         let hidden = store.begin_payment(other, order, stranger).await;
         assert!(matches!(hidden, Err(StoreError::NotFound)), "{hidden:?}");
@@ -93,7 +96,10 @@ pub async fn a_spike_order_is_paid_the_same_way(store: &Store) {
     assert_eq!(sale.live_and_markers().await, (2, 1));
 
     let untold = store.untold_payments(10).await.unwrap();
-    assert_eq!(untold.iter().map(|row| (row.attempt, row.event)).collect::<Vec<_>>(), [(attempts[0], Some(sale.event))]);
+    assert_eq!(
+        untold.iter().map(|row| (row.attempt, row.event)).collect::<Vec<_>>(),
+        [(attempts[0], Some(sale.event))]
+    );
     store.payment_told(attempts[0]).await.unwrap();
     assert_eq!(store.untold_payments(10).await.unwrap(), []);
     let paid_row = store.payment(attempts[0]).await.unwrap().unwrap();
@@ -107,7 +113,11 @@ pub async fn open_attempts_take_turns_to_be_asked_about(store: &Store) {
         let order = shop.placed(&shop.order(&[1])).await.order;
         attempts.push(shop.begun(order).await);
     }
-    assert_eq!(store.open_payments(3_600_000, 9).await.unwrap(), [], "asked about an hour ago, at the latest");
+    assert_eq!(
+        store.open_payments(3_600_000, 9).await.unwrap(),
+        [],
+        "asked about an hour ago, at the latest"
+    );
     let mut asked = Vec::new();
     for _ in 0..3 {
         let next = eventually("one is due", async || store.open_payments(0, 1).await.unwrap().pop()).await;
@@ -147,7 +157,10 @@ async fn race(store: &Store, orders: Vec<(OrderId, UserId, AttemptId)>, spike: b
     for (order, user, attempt) in orders {
         for _ in 0..2 {
             let store = store.clone();
-            tasks.spawn(async move { settled(&store, attempt, Verdict::Captured).await; 0 });
+            tasks.spawn(async move {
+                settled(&store, attempt, Verdict::Captured).await;
+                0
+            });
         }
         let (one, two) = (store.clone(), store.clone());
         tasks.spawn(async move {

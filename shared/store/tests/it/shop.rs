@@ -30,8 +30,13 @@ impl<'a> Shop<'a> {
 
     /// An order of the first buyer: so many units of each product, none of those with 0; an hour to pay.
     pub fn order(&self, units: &[u32]) -> NewShopOrder {
-        let items: BTreeMap<_, _> =
-            self.products.iter().copied().zip(units.iter().copied()).filter(|(_, units)| *units > 0).collect();
+        let items: BTreeMap<_, _> = self
+            .products
+            .iter()
+            .copied()
+            .zip(units.iter().copied())
+            .filter(|(_, units)| *units > 0)
+            .collect();
         NewShopOrder {
             order: OrderId::new(now_ms()),
             user: self.buyers[0],

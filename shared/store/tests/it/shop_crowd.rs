@@ -72,7 +72,12 @@ async fn client(crowd: Arc<Crowd>, buyer: UserId) -> BTreeMap<&'static str, u32>
         let new = NewShopOrder {
             order: OrderId::new(now_ms()),
             user: buyer,
-            items: crowd.products.iter().filter(|_| fastrand::bool()).map(|p| (*p, fastrand::u32(1..=3))).collect(),
+            items: crowd
+                .products
+                .iter()
+                .filter(|_| fastrand::bool())
+                .map(|p| (*p, fastrand::u32(1..=3)))
+                .collect(),
             expected: None,
             pay_timeout_s: 3600,
         };
@@ -95,7 +100,8 @@ async fn client(crowd: Arc<Crowd>, buyer: UserId) -> BTreeMap<&'static str, u32>
             4..=5 if crowd.one_more() => count(pay(&crowd.store, order, buyer).await),
             6..=7 if crowd.one_more() => {
                 if crowd.one_more() {
-                    let both = tokio::join!(cancel(&crowd.store, order, buyer), pay(&crowd.store, order, buyer));
+                    let both =
+                        tokio::join!(cancel(&crowd.store, order, buyer), pay(&crowd.store, order, buyer));
                     // Declined, and cancelled just after; anything else has one winner.
                     assert_eq!(both.0 == "cancelled", both.1 != "paid", "{both:?}");
                     count(both.0);

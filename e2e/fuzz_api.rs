@@ -1,0 +1,82 @@
+//! Schemathesis asks a running shop whatever its OpenAPI document allows and forbids, and holds every answer against it.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::fresh::Fresh;
+use crate::poll::until;
+
+/// Examples an operation, unless SPIKE_TEST_EXAMPLES names another number.
+const EXAMPLES: &str = "10";
+/// So many of everything; the last one is the one that is used.
+const EACH: usize = 6;
+
+#[test]
+#[ignore = "needs Schemathesis: `make test` and `make fuzz-api` run it"]
+fn every_answer_is_one_that_the_document_names() {
+    let program = std::env::var("SPIKE_TEST_SCHEMATHESIS").expect("SPIKE_TEST_SCHEMATHESIS: the program `st`");
+    let examples = std::env::var("SPIKE_TEST_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+    let shop = start();
+    let (user, admin) = (shop.log_in("user@fuzz.invalid"), shop.log_in("admin@fuzz.invalid"));
+    let order = stock(&shop, &admin, &user);
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/schemathesis.toml");
+    let document = format!("http://{}/openapi.json", shop.http);
+    let mut command = Command::new(program);
+    command
+        .args(["--config-file", config, "run", &document, "--no-color", "--workers", "4"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", &examples])
+        .args(["--continue-on-failure", "--generation-database", "none"])
+        .envs([("SPIKE_FUZZ_USER", &user), ("SPIKE_FUZZ_ADMIN", &admin), ("SPIKE_FUZZ_ORDER", &order)])
+        .current_dir(&shop.dir);
+    let output = command.output().expect("Schemathesis starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary = said.find("SUMMARY").map_or(&*said, |at| &said[at..]);
+    println!("{summary}");
+    let cases = said.lines().find(|line| line.contains(" generated")).expect("how many cases there were");
+    assert!(cases.contains("passed") && !cases.trim_start().starts_with("0 "), "{cases}");
+}
+
+/// A shop without brakes, whose first users are nobody's.
+fn start() -> Fresh {
+    let spare: Vec<String> = (1..=4).map(|number| format!("spare{number}@fuzz.invalid")).collect();
+    let mut accounts: Vec<(&str, &str)> = spare.iter().map(|email| (email.as_str(), "user")).collect();
+    accounts.extend([("user@fuzz.invalid", "user"), ("admin@fuzz.invalid", "admin")]);
+    let settings = [
+        ("SPIKE_LIMITS_DEBOUNCE_MS", "0"),
+        ("SPIKE_LIMITS_USER_PER_S", "0"),
+        ("SPIKE_LIMITS_ADDRESS_PER_S", "0"),
+        ("SPIKE_LOGIN_PAIR_WAIT_MAX_S", "0"),
+        ("SPIKE_LOGIN_ADDRESS_WAIT_MAX_S", "0"),
+        ("SPIKE_LOGIN_ACCOUNT_WAIT_MAX_S", "0"),
+        ("SPIKE_LOGIN_REGISTER_EVERY_MS", "0"),
+        ("SPIKE_AUTH_ACCESS_TTL_S", "86400"),
+    ];
+    Fresh::start(&settings, &accounts)
+}
+
+/// Products and running sales; the id of an order of `user` in the last sale.
+fn stock(shop: &Fresh, admin: &str, user: &str) -> String {
+    let price = json!({ "minor": 1999, "currency": "EUR" });
+    for number in 1..=EACH {
+        let sku = format!("FUZZ-{number}");
+        let product = json!({ "sku": sku, "name": "Lamp", "price": price, "stock": 1_000_000 });
+        let product = shop.post("/products", admin, &product);
+        let event = json!({
+            "product_id": product["id"], "name": "Night sale", "price": price, "total": 100_000,
+            "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2120-01-01T00:00:00Z",
+        });
+        let event = shop.post("/admin/spike/events", admin, &event);
+        assert_eq!((&product["id"], &event["id"]), (&number.into(), &number.into()));
+        shop.post(&format!("/admin/spike/events/{number}/warmup"), admin, &json!({}));
+    }
+    let orders = format!("/api/v1/spike/events/{EACH}/orders");
+    let bearer = format!("Bearer {user}");
+    until("the last sale sells", || {
+        let answer =
+            crate::http::call(shop.http, "POST", &orders, &[("Authorization", &bearer)], None);
+        assert!([202, 404, 503].contains(&answer.status), "{answer:?}");
+        answer.json()["data"]["order_id"].as_str().map(str::to_owned)
+    })
+}
