@@ -42,8 +42,7 @@ impl Fresh {
         .into();
         env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         for (email, role) in accounts {
-            let words =
-                ["admin", "create-user", "--email", email, "--role", role, "--password", PASSWORD];
+            let words = ["admin", "create-user", "--email", email, "--role", role, "--password", PASSWORD];
             let output = run(&words, &env, &dir);
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
