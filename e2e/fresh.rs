@@ -19,8 +19,6 @@ pub struct Fresh {
     pub dir: PathBuf,
     /// Where it answers.
     pub http: SocketAddr,
-    /// Where operators look.
-    pub ops: SocketAddr,
     _serve: Process,
 }
 
@@ -47,7 +45,7 @@ impl Fresh {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         let serve = Process::start("serve", &env, &dir, ops);
-        Self { dir, http, ops, _serve: serve }
+        Self { dir, http, _serve: serve }
     }
 
     /// A POST of JSON below `/api/v1` and its data.

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 make install-servers
+deploy/devstack/install-schemathesis.sh
 make lint
 make deny
 make doc
@@ -35,6 +36,9 @@ export SPIKE_TEST_STACK="$stack"
 
 code=0
 cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || code=$?
+# Alone, because it takes the whole machine for a minute and a half.
+SPIKE_TEST_SCHEMATHESIS="$PWD/.spike/schemathesis/bin/st" \
+    cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api 2>&1 | tee -a "$log" || code=$?
 stop_stack
 trap - EXIT
 

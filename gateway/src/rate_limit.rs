@@ -19,12 +19,23 @@ pub struct Policy {
     pub window_s: u32,
 }
 
-impl Policy {
-    /// The policy of a token bucket: its burst, within the time that fills it.
-    pub fn bucket(name: &'static str, per_s: u32, burst: u32) -> Self {
-        Self { name, quota: burst, window_s: burst.div_ceil(per_s.max(1)).max(1) }
-    }
+/// A limit that a request has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// Which.
+    pub policy: Policy,
+    /// Nanoseconds until the request may come again.
+    pub wait_ns: u64,
+}
 
+impl Met {
+    /// Whole seconds to wait, at least one.
+    pub fn wait_s(&self) -> u32 {
+        u32::try_from(self.wait_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+impl Policy {
     /// Both headers of a refusal that ends in `wait_s` seconds.
     pub fn headers(&self, wait_s: u32) -> [(HeaderName, HeaderValue); 2] {
         let Self { name, quota, window_s } = self;
@@ -42,15 +53,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_told_as_the_draft_says() {
-        let policy = Policy::bucket("user", 10, 25);
-        assert_eq!(policy, Policy { name: "user", quota: 25, window_s: 3 });
+    fn a_limit_is_told_as_the_draft_says() {
+        let policy = Policy { name: "user", quota: 25, window_s: 3 };
         let [(first, policy_value), (second, limit_value)] = policy.headers(2);
         assert_eq!(
             (first.as_str(), policy_value.as_bytes()),
             ("ratelimit-policy", &b"\"user\";q=25;w=3"[..])
         );
         assert_eq!((second.as_str(), limit_value.as_bytes()), ("ratelimit", &b"\"user\";r=0;t=2"[..]));
-        assert_eq!(Policy::bucket("x", 100, 1).window_s, 1);
+        for (wait_ns, wait_s) in [(0, 1), (1, 1), (1_000_000_000, 1), (1_000_000_001, 2)] {
+            assert_eq!(Met { policy, wait_ns }.wait_s(), wait_s, "{wait_ns}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use spike_domain::{EventId, OrderId, Reason};
 use super::body::HotBody;
 use crate::cross_origin::EXPOSED_VALUE;
 use crate::envelope::{self, FieldError};
+use crate::rate_limit::Policy;
 
 /// Header of the request id, taken or made, always echoed.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,8 @@ pub struct Answer {
     pub location: Option<String>,
     /// `Retry-After`, seconds.
     pub retry_after_s: Option<u32>,
+    /// The limit that the request has met, for `RateLimit` and `RateLimit-Policy`.
+    pub limit: Option<Policy>,
     /// `ETag`, with a short public life unless `own`.
     pub etag: Option<String>,
     /// The answer is one person's: no cache shares it.
@@ -128,6 +131,7 @@ impl Answer {
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, seconds.into());
+            headers.extend(self.limit.iter().flat_map(|limit| limit.headers(seconds)));
         }
         if let Some(etag) = self.etag {
             headers.insert(ETAG, HeaderValue::try_from(etag).expect("quoted ASCII"));

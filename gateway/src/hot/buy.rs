@@ -22,6 +22,7 @@ use super::service::{announced, read_body};
 use crate::envelope::FieldError;
 use crate::local::clock::Reading;
 use crate::local::{EventLocal, Sale};
+use crate::rate_limit::Met;
 use crate::tokens::bearer;
 
 /// Answers a buy.
@@ -65,11 +66,11 @@ pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Aske
     }
 }
 
-/// 429 with the time to wait.
-pub fn too_early(core: &Core, wait_ns: u64, asked: &Asked) -> Answer {
+/// 429 with the limit that was met and the time to wait.
+pub fn too_early(core: &Core, met: Met, asked: &Asked) -> Answer {
     core.count(Counter::RejectedLimit, 1);
-    let seconds = u32::try_from(wait_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).max(1);
-    Answer { retry_after_s: Some(seconds), ..Answer::refuse(Reason::TooManyRequests, asked) }
+    let (limit, retry_after_s) = (Some(met.policy), Some(met.wait_s()));
+    Answer { limit, retry_after_s, ..Answer::refuse(Reason::TooManyRequests, asked) }
 }
 
 /// Whom this request is limited as: the peer, or the address that a trusted proxy names in the configured header.
@@ -157,13 +158,13 @@ fn admitted(
     asked: &Asked,
 ) -> Result<UserId, Answer> {
     let limits = &core.shared.limits;
-    let early = |wait_ns| too_early(core, wait_ns, asked);
+    let early = |met| too_early(core, met, asked);
     limits.address(client_address(core, connection, headers), now.mono_ns).map_err(early)?;
     let user = authenticate(core, headers, now, asked)?;
     limits.press(user, view.def.id, now.mono_ns).map_err(early)?;
     limits.user(user, now.mono_ns).map_err(early)?;
     limits.global(now.mono_ns).map_err(early)?;
-    view.bucket.take(limits.event, now.mono_ns).map_err(|wait| early(wait.wait_ns))?;
+    limits.event(&view.bucket, now.mono_ns).map_err(early)?;
     if core.pending.get() >= core.shared.config.hot.pending_max {
         core.count(Counter::Unavailable, 1);
         return Err(Answer::refuse(Reason::Overloaded, asked));

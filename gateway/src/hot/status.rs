@@ -94,7 +94,7 @@ pub fn admit(
 ) -> Result<(Arc<EventLocal>, UserId), Answer> {
     let batch = core.event(event).ok_or_else(|| Answer::refuse(core.unknown_event(), asked))?;
     let now = core.shared.clock.read();
-    let early = |wait_ns| buy::too_early(core, wait_ns, asked);
+    let early = |met| buy::too_early(core, met, asked);
     let address = buy::client_address(core, connection, headers);
     core.shared.limits.address(address, now.mono_ns).map_err(early)?;
     let user = buy::authenticate(core, headers, now, asked)?;

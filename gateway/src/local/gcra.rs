@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::rate_limit::Policy;
+
 /// Requests a second, and how many may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -36,6 +38,14 @@ impl Quota {
     pub fn burst_every_ms(burst: u32, ms: u64) -> Self {
         let period_ns = ms * 1_000_000;
         Self { period_ns, tolerance_ns: period_ns * u64::from(burst.max(1) - 1) }
+    }
+
+    /// The limit as clients are told of it.
+    pub fn policy(&self, name: &'static str) -> Policy {
+        let burst = self.tolerance_ns / self.period_ns.max(1) + 1;
+        let window_s = (burst * self.period_ns).div_ceil(1_000_000_000).max(1);
+        let fitted = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        Policy { name, quota: fitted(burst), window_s: fitted(window_s) }
     }
 
     /// Whether this limits anything.
@@ -146,6 +156,18 @@ fn take(time: &AtomicU64, quota: Quota, now_ns: u64) -> Result<(), TooEarly> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quota_is_told_as_a_burst_within_the_time_that_fills_it() {
+        for (quota, burst, window_s) in [
+            (Quota::new(10, 25), 25, 3),
+            (Quota::new(100, 1), 1, 1),
+            (Quota::every_ms(200), 1, 1),
+            (Quota::every_ms(60_000), 1, 60),
+        ] {
+            assert_eq!(quota.policy("x"), Policy { name: "x", quota: burst, window_s }, "{quota:?}");
+        }
+    }
 
     const S: u64 = 1_000_000_000;
 

@@ -148,6 +148,8 @@ fn limits_answer_429_with_the_time_to_wait() {
     assert_eq!(statuses, [202, 409, 429]);
     let limited = client.buy(&token, "", "");
     assert_eq!((limited.reason().as_str(), limited.header("retry-after")), ("too-many-requests", Some("1")));
+    let told = (limited.header("ratelimit-policy").unwrap(), limited.header("ratelimit").unwrap());
+    assert!(told.0.starts_with("\"user\";q=2;w=") && told.1.starts_with("\"user\";r=0;t="), "{told:?}");
     assert_eq!(client.buy(&core.token(2), "", "").status, 202, "another user has a bucket of its own");
 }
 
