@@ -33,7 +33,7 @@ pub struct Answer {
     /// `Retry-After`, seconds.
     pub retry_after_s: Option<u32>,
     /// The limit that the request has met, for `RateLimit` and `RateLimit-Policy`.
-    pub limit: Option<Policy>,
+    pub limit: Option<Box<Policy>>,
     /// `ETag`, with a short public life unless `own`.
     pub etag: Option<String>,
     /// The answer is one person's: no cache shares it.

@@ -69,7 +69,7 @@ pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Aske
 /// 429 with the limit that was met and the time to wait.
 pub fn too_early(core: &Core, met: Met, asked: &Asked) -> Answer {
     core.count(Counter::RejectedLimit, 1);
-    let (limit, retry_after_s) = (Some(met.policy), Some(met.wait_s()));
+    let (limit, retry_after_s) = (Some(Box::new(met.policy)), Some(met.wait_s()));
     Answer { limit, retry_after_s, ..Answer::refuse(Reason::TooManyRequests, asked) }
 }
 

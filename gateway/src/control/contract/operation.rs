@@ -55,17 +55,20 @@ impl Operation {
         self
     }
 
-    /// A parameter of the query.
-    pub fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
-        self.parameters
-            .push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
-        self
+    /// A parameter of the query that may be left out.
+    pub fn query(self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameter("query", name, description, schema)
     }
 
-    /// A header of the request.
-    pub fn header(mut self, name: &str, description: &str, schema: Value) -> Self {
-        self.parameters
-            .push(json!({ "name": name, "in": "header", "description": description, "schema": schema }));
+    /// A header of the request that may be left out.
+    pub fn header(self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameter("header", name, description, schema)
+    }
+
+    fn parameter(mut self, place: &str, name: &str, description: &str, schema: Value) -> Self {
+        let mut parameter = json!({ "name": name, "in": place, "description": description });
+        parameter["schema"] = schema;
+        self.parameters.push(parameter);
         self
     }
 
