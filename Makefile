@@ -74,6 +74,7 @@ test: ## everything CI checks: lint, licences, docs, every test on real servers
 model: ## explore the stock protocol: every instance, then every condition switched off (docs/MODEL.md)
 	@cargo run --quiet --package spike-model -- check
 	@cargo run --quiet --package spike-model -- ablate
+
 .PHONY: fuzz-api
 fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document (EXAMPLES=300 an operation)
 	@deploy/devstack/install-schemathesis.sh

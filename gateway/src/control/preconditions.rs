@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
@@ -106,7 +106,7 @@ mod tests {
             (&[""], versions(&[])),
         ];
         for (values, want) in cases {
-            assert_eq!(if_match(&headers(IF_MATCH, values)), *want, "{values:?}");
+            assert_eq!(if_match(&headers(&IF_MATCH, values)), *want, "{values:?}");
         }
     }
 
@@ -120,7 +120,7 @@ mod tests {
             ("\"33\"", "\"3\"", false),
             ("", "\"3\"", false),
         ] {
-            let tags = Known(tags(&headers(IF_NONE_MATCH, &[given]), &IF_NONE_MATCH).collect());
+            let tags = Known(tags(&headers(&IF_NONE_MATCH, &[given]), &IF_NONE_MATCH).collect());
             assert_eq!(tags.has(tag), known, "{given}");
         }
     }

@@ -187,6 +187,7 @@ impl Store {
 }
 
 /// Inserts an attempt from the order's own row, if that may be paid now; whether it did.
+#[allow(clippy::too_many_arguments, reason = "every one of them is part of the row")]
 async fn record(
     tx: &mut Conn,
     attempt: AttemptId,

@@ -169,6 +169,7 @@ async fn rotate(
 }
 
 /// A further use: a lost answer, or a theft.
+#[allow(clippy::too_many_arguments, reason = "every one of them decides")]
 async fn again(
     tx: &mut Conn,
     session: &Locked,

@@ -96,13 +96,6 @@ impl Operation {
         self
     }
 
-    /// A parameter of the query that may be left out.
-    pub fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
-        self.parameters
-            .push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
-        self
-    }
-
     /// A success in the envelope; `headers` are those of the document's components that it always has.
     pub fn answers(
         self,

@@ -41,7 +41,11 @@ impl Reference {
 }
 
 /// Both verifiers with the same keys, and what signs for them.
-static PAIR: LazyLock<(Tokens, Reference, Vec<(Header, EncodingKey)>)> = LazyLock::new(|| {
+type Pair = (Tokens, Reference, Vec<(Header, EncodingKey)>);
+/// What a payload is written from.
+type Parts = (i64, i64, Vec<(usize, Option<Value>)>, Option<usize>);
+
+static PAIR: LazyLock<Pair> = LazyLock::new(|| {
     let config = eddsa_config();
     let of_seed = EncodingKey::from_ed_der(&pem_body(SEED));
     let of_secret = EncodingKey::from_secret(SECRET.as_bytes());
@@ -84,12 +88,12 @@ fn odd() -> impl Strategy<Value = Value> {
 const NAMES: [&str; 11] = ["iss", "aud", "sub", "sid", "ver", "typ", "role", "exp", "iat", "nbf", "other"];
 
 /// A payload: mostly right, then some claims changed, dropped, or written twice.
-fn payload() -> impl Strategy<Value = (i64, i64, Vec<(usize, Option<Value>)>, Option<usize>)> {
+fn payload() -> impl Strategy<Value = Parts> {
     let changes = prop::collection::vec((0..NAMES.len(), prop::option::weighted(0.8, odd())), 0..3);
     (offset(), offset(), changes, prop::option::weighted(0.1, 0..NAMES.len() - 1))
 }
 
-fn written(now_s: u64, parts: (i64, i64, Vec<(usize, Option<Value>)>, Option<usize>)) -> String {
+fn written(now_s: u64, parts: Parts) -> String {
     let (exp, nbf, changes, twice) = parts;
     let mut claims = claims();
     claims["exp"] = json!(now_s.checked_add_signed(exp + 900 * i64::from(exp > -40)).unwrap());

@@ -53,7 +53,10 @@ async fn an_event_takes_its_units_out_of_the_inventory() {
     let (_, admin) = api.account("admin", Role::Admin).await;
     let (product, event) = api.sale(&admin, 60).await;
     let units = api.get(&format!("/products/{product}/inventory"), None).await;
-    assert_eq!(units.data(), &json!({"product_id": product, "available": 40, "reserved": 60, "sold": 0, "version": 2}));
+    assert_eq!(
+        units.data(),
+        &json!({"product_id": product, "available": 40, "reserved": 60, "sold": 0, "version": 2})
+    );
     let too_many = api.post("/admin/spike/events", Some(&admin), &event_body(product, 41)).await;
     assert_eq!((too_many.status, too_many.reason()), (409, "insufficient-inventory"));
 
