@@ -78,10 +78,7 @@ fn audit(action: &str) -> NewAudit {
     NewAudit { actor: None, action, target: None, detail: String::new(), request_id: None, address: None }
 }
 
-fn pairs<'a>(
-    gateways: &'a [SocketAddr],
-    ways: &'a [String],
-) -> impl Iterator<Item = (SocketAddr, &'a str)> {
+fn pairs<'a>(gateways: &'a [SocketAddr], ways: &'a [String]) -> impl Iterator<Item = (SocketAddr, &'a str)> {
     gateways.iter().flat_map(|gateway| ways.iter().map(|way| (*gateway, way.as_str())))
 }
 

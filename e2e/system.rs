@@ -132,8 +132,7 @@ impl System {
     /// Another gateway on the same servers, and where its buyers connect.
     pub fn second_gateway(&self) -> (Process, SocketAddr) {
         let [http, ops] = [loopback(), loopback()];
-        let variables =
-            [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
+        let variables = [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
         (self.gateway.beside(&variables, ops), http)
     }
 
