@@ -7,11 +7,13 @@
 //! - `settle_sweep` settles what a killed `consume` left.
 //! - `expire` cancels orders whose time to pay is over; `restock` gives the stock of dead orders back.
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
+//! - `purge` forgets sessions, refresh tokens and revocations that are over.
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod consume;
 mod expire;
 mod ops;
+mod purge;
 pub mod rebuild;
 mod restock;
 mod settle_sweep;
@@ -73,6 +75,7 @@ pub async fn run(
     running.spawn(restock::run(jobs.clone(), stop.clone()));
     running.spawn(expire::run(jobs.clone(), stop.clone()));
     running.spawn(units::run(jobs.clone(), stop.clone()));
+    running.spawn(purge::run(jobs.clone(), stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
 
     tokio::select! {

@@ -4,13 +4,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde_json::{Value, json};
-use spike_domain::{Role, SessionId};
-use spike_store::{NewUser, UserRow};
+use spike_domain::Role;
+use spike_store::NewUser;
 
-use super::me::user_view;
 use super::password_policy::{PASSWORD_CHARS, new_password};
-use super::{Answer, Control, Fields, Origin, Refusal, Result, credentials, email};
+use super::{Answer, Control, Fields, Origin, Refusal, Result, credentials, email, sessions};
 
 /// Characters of a name.
 pub(super) const NAME_CHARS: RangeInclusive<usize> = 1..=200;
@@ -40,7 +38,7 @@ pub(super) async fn register(
     let id = control.store.create_user(user).await?;
     let account = control.store.user_by_id(id).await?;
     let account = account.ok_or_else(|| Refusal::internal("an account just created is not there"))?;
-    Ok(Answer::created("/api/v1/users/me", session(&control, &account)))
+    Ok(Answer::created("/api/v1/users/me", sessions::start(&control, &account, &origin).await?))
 }
 
 /// Body: `email`, `password`. A wrong password, an unknown account and a disabled one get the same answer after the same
@@ -54,17 +52,5 @@ pub(super) async fn login(
     let password = body.text("password", 1..=*PASSWORD_CHARS.end());
     body.finish()?;
     let account = credentials::check(&control, &address, password, &origin).await?;
-    Ok(Answer::ok(session(&control, &account)))
-}
-
-fn session(control: &Control, account: &UserRow) -> Value {
-    let session_id = SessionId::new(control.now_s() * 1000);
-    let token =
-        control.tokens.mint(account.id, account.role, session_id, account.token_version, control.now_s());
-    json!({
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": control.tokens.ttl_s(),
-        "user": user_view(account),
-    })
+    Ok(Answer::ok(sessions::start(&control, &account, &origin).await?))
 }

@@ -70,12 +70,18 @@ impl Identity {
         Ok(Self { user: claims.user, claims })
     }
 
-    /// The account as it is now. Errors: 401 when it is gone or disabled, or the token is older than its last change.
+    /// The same of a token that may be revoked already, for who wants to make sure that it is.
+    pub(super) fn even_revoked(headers: &HeaderMap, control: &Control) -> Result<Self> {
+        let token = bearer(headers).ok_or_else(unauthorized)?;
+        let claims = control.tokens.verify(token, control.now_s()).ok_or_else(unauthorized)?;
+        Ok(Self { user: claims.user, claims })
+    }
+
+    /// The account as it is now, in the database. Errors: 401 when it is gone or disabled, or the session is over, or has
+    /// gone on to a newer token.
     pub async fn account(&self, control: &Control) -> Result<UserRow> {
-        let account = control.store.user_by_id(self.user).await?;
-        account
-            .filter(|account| !account.disabled && account.token_version == self.claims.ver)
-            .ok_or_else(unauthorized)
+        let account = control.store.account_in_session(self.user, self.claims.sid, self.claims.ver).await?;
+        account.filter(|account| !account.disabled).ok_or_else(unauthorized)
     }
 }
 

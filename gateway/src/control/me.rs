@@ -1,18 +1,45 @@
-//! `GET /users/me`.
+//! `GET /users/me` and `PATCH /users/me/password`.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use serde_json::{Value, json};
+use spike_domain::Revoked;
 use spike_domain::clock::rfc3339;
-use spike_store::UserRow;
+use spike_store::{ALL_TOKENS, UserRow};
 
-use super::{Answer, Control, Identity, Result};
+use super::password_policy::{PASSWORD_CHARS, new_password};
+use super::{Answer, Control, Fields, Identity, Origin, Result, credentials, sessions};
 
 /// The account behind the token.
 pub(super) async fn me(State(control): State<Arc<Control>>, identity: Identity) -> Result<Answer> {
     let account = identity.account(&control).await?;
     Ok(Answer::ok(user_view(&account)))
+}
+
+/// Body: `old_password`, `new_password`. Ends every session of the account and answers a new one. A wrong old password counts
+/// as a failed login.
+pub(super) async fn change_password(
+    State(control): State<Arc<Control>>,
+    identity: Identity,
+    origin: Origin,
+    mut body: Fields,
+) -> Result<Answer> {
+    let account = identity.account(&control).await?;
+    let old = body.text("old_password", 1..=*PASSWORD_CHARS.end());
+    let new = new_password(&mut body, "new_password", &account.email);
+    if new == old && !new.is_empty() {
+        body.wrong::<()>("new_password", "must not be the old one");
+    }
+    body.finish()?;
+    let mut account = credentials::check(&control, &account.email, old, &origin).await?;
+    let hash = control.passwords.hash(new).await?;
+    let by = sessions::by(&origin, Some(account.id));
+    let revoke = sessions::revoke(&control.config.auth, Revoked::Password, by);
+    let ended = control.store.set_password(account.id, account.token_version, &hash, &revoke).await?;
+    sessions::tell(&control, ended, ALL_TOKENS);
+    account.token_version += 1;
+    Ok(Answer::ok(sessions::start(&control, &account, &origin).await?))
 }
 
 /// An account as its owner sees it.

@@ -17,7 +17,7 @@ use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{
-    Control, audit, auth, events, inventory, me, operations, orders, products, recorded, users,
+    Control, audit, auth, events, inventory, me, operations, orders, products, recorded, sessions, users,
 };
 
 /// Who may call a route.
@@ -114,7 +114,10 @@ routes! {
     GET "/docs/{file}" Anyone Cold => viewer::file;
     POST "/api/v1/auth/register" Anyone Cold => auth::register;
     POST "/api/v1/auth/login" Anyone Cold => auth::login;
+    POST "/api/v1/auth/refresh" Anyone Cold => sessions::refresh;
+    POST "/api/v1/auth/logout" Anyone Cold => sessions::logout;
     GET "/api/v1/users/me" User Cold => me::me;
+    PATCH "/api/v1/users/me/password" User Cold => me::change_password;
     GET "/api/v1/products" Anyone Cold => products::list;
     POST "/api/v1/products" Admin Cold => products::create;
     GET "/api/v1/products/{product}" Anyone Cold => products::one;

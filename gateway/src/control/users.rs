@@ -6,12 +6,12 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use serde_json::{Value, json};
 use spike_domain::{Reason, Role, UserId};
-use spike_store::{NewAudit, UserChange, UserFilter, UserRow};
+use spike_store::{ALL_TOKENS, NewAudit, UserChange, UserFilter, UserRow};
 
 use super::me::user_view;
 use super::query::Parameters;
 use super::recorded::InItsTransaction;
-use super::{Admin, Answer, Control, Fields, Named, Origin, PageQuery, Refusal, Result};
+use super::{Admin, Answer, Control, Fields, Named, Origin, PageQuery, Refusal, Result, sessions};
 
 /// Characters of an e-mail's beginning.
 const PREFIX_CHARS_MAX: usize = 254;
@@ -70,13 +70,9 @@ pub(super) async fn change(
         return Err(Refusal::new(Reason::OwnAccount));
     }
     let by = NewAudit { actor: Some(identity.user), ..origin.audit(None, "", None, &json!({})) };
-    let auth = &control.config.auth;
-    let token_life_ms = (auth.access_ttl_s + auth.leeway_s) * 1000;
+    let token_life_ms = control.config.auth.token_life_ms();
     let changed = control.store.change_user(user, change, token_life_ms, &by).await?;
-    // The other gateways learn it from the database; this one knows already.
-    let now_ms = control.now_ms();
-    let dead = changed.ended.iter().map(|session| (*session, u32::MAX, now_ms + token_life_ms));
-    control.tokens.revocations().learn(dead, now_ms);
+    sessions::tell(&control, changed.ended.iter().copied(), ALL_TOKENS);
     let answer = Answer::ok(account_view(&changed.row));
     Ok(if changed.changed { answer.with_extension(InItsTransaction) } else { answer })
 }

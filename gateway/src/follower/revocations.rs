@@ -22,13 +22,14 @@ pub(super) async fn follow(shared: Arc<Shared>, store: Store, mut hinted: watch:
     let every = Duration::from_millis(shared.config.follower.revocations_poll_ms);
     // A transaction that ends late shows a row that is older than the newest one seen.
     let overlap_ms = 2 * shared.config.database.statement_timeout_ms;
-    let (mut was_up, mut newest_ms) = (true, 0_u64);
+    let (mut was_up, mut newest_ms, mut shown) = (true, 0_u64, 0_u64);
     loop {
         let rows = store.revocations(newest_ms.saturating_sub(overlap_ms)).await;
         was_up = told(was_up, "the revocations", &rows);
         if let Ok(rows) = rows {
             newest_ms = rows.iter().map(|row| row.created_at_ms).fold(newest_ms, u64::max);
             learn(&shared, &rows);
+            shown = show(&shared, shown);
         }
         let next = tokio::time::Instant::now() + every;
         tokio::time::sleep(REST_MIN.min(every)).await;
@@ -47,13 +48,18 @@ fn learn(shared: &Shared, rows: &[Revocation]) {
         let life_ms = row.until_ms.saturating_sub(row.created_at_ms);
         (row.session, row.min_ver, now_ms.saturating_add(life_ms))
     });
-    let before = revocations.len() as u64;
     revocations.learn(news, now_ms);
     revocations.mark_loaded();
+}
+
+/// Sets the gauge, which shows `shown`, to what is held now: the control API learns what it revokes by itself.
+fn show(shared: &Shared, shown: u64) -> u64 {
+    let revocations = shared.tokens.revocations();
     let (held, block) = (revocations.len() as u64, shared.counters.blocks() - 1);
-    if held >= before {
-        shared.counters.add(block, Counter::RevocationsHeld, held - before);
+    if held >= shown {
+        shared.counters.add(block, Counter::RevocationsHeld, held - shown);
     } else {
-        shared.counters.subtract(block, Counter::RevocationsHeld, before - held);
+        shared.counters.subtract(block, Counter::RevocationsHeld, shown - held);
     }
+    held
 }

@@ -75,9 +75,14 @@ struct Locked {
 /// A token of that session.
 struct Token {
     generation: u32,
-    spent_at_ms: Option<i64>,
-    sealed: Option<[u8; 32]>,
+    spent: Option<Spent>,
     expires_at_ms: u64,
+}
+
+/// What its first use has left.
+struct Spent {
+    at_ms: u64,
+    sealed: [u8; 32],
 }
 
 impl Store {
@@ -99,9 +104,9 @@ impl Store {
             if session.revoked || token.expires_at_ms <= session.now_ms {
                 return Ok(Refreshed::Refused);
             }
-            match token.spent_at_ms {
+            match token.spent {
                 None => rotate(tx, &session, &token, presented, rules, user).await.map(Refreshed::Rotated),
-                Some(spent_at_ms) => again(tx, &session, &token, spent_at_ms, rules, user, by).await,
+                Some(_) => again(tx, &session, &token, rules, user, by).await,
             }
         })
     }
@@ -174,19 +179,19 @@ async fn again(
     tx: &mut Conn,
     session: &Locked,
     token: &Token,
-    spent_at_ms: i64,
     rules: &SessionRules,
     user: UserRow,
     by: &NewAudit,
 ) -> Result<Refreshed> {
     // The successor is the session's newest token, and so unused, as long as the session has gone one step only.
     let successor_unused = session.generation == token.generation + 1;
-    let since_ms = signed(session.now_ms).saturating_sub(spent_at_ms);
-    match token.sealed {
-        Some(sealed) if successor_unused && since_ms < signed(rules.retry_ms) => {
+    // A clock that was set back makes no time pass.
+    let in_time = |spent: &Spent| session.now_ms.saturating_sub(spent.at_ms) < rules.retry_ms;
+    match &token.spent {
+        Some(spent) if successor_unused && in_time(spent) => {
             let refresh_expires_in_ms = session.expires_at_ms.saturating_sub(session.now_ms);
             let renewed = Renewed { user, generation: session.generation, refresh_expires_in_ms };
-            Ok(Refreshed::Repeated { renewed, sealed })
+            Ok(Refreshed::Repeated { renewed, sealed: spent.sealed })
         }
         _ => {
             let why = Revoked::Reuse;
@@ -227,12 +232,17 @@ async fn find(tx: &mut Conn, session: SessionId, hash: &TokenHash) -> Result<Opt
                 WHERE hash = ? AND session_id = ?";
     let row = query(text).bind(&hash[..]).bind(&session.bytes()[..]).fetch_optional(tx).await?;
     let Some(row) = row else { return Ok(None) };
-    let sealed: Option<&[u8]> = at(&row, "successor")?;
-    let sealed = sealed.map(TryInto::try_into).transpose();
+    let spent = match at::<Option<&[u8]>>(&row, "successor")? {
+        Some(sealed) => {
+            let sealed = sealed.try_into();
+            let sealed = sealed.map_err(|_| StoreError::corrupt("a sealed successor of another length"))?;
+            Some(Spent { at_ms: u64_at(&row, "spent_at_ms")?, sealed })
+        }
+        None => None,
+    };
     Ok(Some(Token {
         generation: u32_at(&row, "generation")?,
-        spent_at_ms: at(&row, "spent_at_ms")?,
-        sealed: sealed.map_err(|_| StoreError::corrupt("a sealed successor of another length"))?,
+        spent,
         expires_at_ms: u64_at(&row, "expires_at_ms")?,
     }))
 }

@@ -4,4 +4,5 @@ mod ending;
 mod faults;
 mod late;
 mod path;
+mod purge;
 mod sale;

@@ -58,6 +58,7 @@ impl Sale {
                 ("SPIKE_DATABASE_URL", database_url.clone()),
                 ("SPIKE_WORKER_OPS_LISTEN", "127.0.0.1:0".into()),
                 ("SPIKE_WORKER_SWEEP_INTERVAL_MS", "100".into()),
+                ("SPIKE_WORKER_PURGE_INTERVAL_MS", "100".into()),
                 ("SPIKE_WORKER_WATCH_INTERVAL_MS", "50".into()),
                 ("SPIKE_WORKER_DRAIN_TIMEOUT_MS", "10000".into()),
                 // Tests open their events themselves.

@@ -9,6 +9,7 @@ use super::schema::{
 };
 use crate::control::PASSWORD_CHARS;
 use crate::control::auth::{EMAIL_CHARS, NAME_CHARS};
+use crate::control::sessions::REFRESH_TOKEN_CHARS;
 
 pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
     let operation = |id, summary| Operation::new("accounts", id, summary);
@@ -29,6 +30,26 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             ]))
             .answers(200, "The account and its tokens", named("Session"), &[])
             .refuses(&[Reason::InvalidCredentials, Reason::TooManyRequests]),
+        ("POST", "/api/v1/auth/refresh") => operation("refresh", "Get new tokens for a refresh token")
+            .notes("The token sent is spent and older access tokens of the session end. Sent again within ten seconds, while \
+                its successor is unused, it is answered with the same successor; any later use ends the session.")
+            .body(request([required("refresh_token", refresh_token())]))
+            .answers(200, "The account and its new tokens", named("Session"), &[])
+            .refuses(&[Reason::InvalidRefreshToken]),
+        ("POST", "/api/v1/auth/logout") => operation("logout", "End a session")
+            .notes("The session of the refresh token in the body, or else of the access token. The same answer again when it \
+                was over already, or never was.")
+            .optional_body(request([optional("refresh_token", refresh_token())]))
+            .answers(200, "The session is over", json!({ "type": "null" }), &[])
+            .refuses(&[Reason::Unauthorized]),
+        ("PATCH", "/api/v1/users/me/password") => operation("changePassword", "Change the password")
+            .notes("Ends every session of the account, this one too, and answers a new one.")
+            .body(request([
+                required("old_password", text(1..=*PASSWORD_CHARS.end())),
+                required("new_password", text(PASSWORD_CHARS)),
+            ]))
+            .answers(200, "The account and its new tokens", named("Session"), &[])
+            .refuses(&[Reason::InvalidCredentials, Reason::Conflict, Reason::TooManyRequests]),
         ("GET", "/api/v1/users/me") => operation("getMe", "The account behind the token")
             .answers(200, "The account", named("User"), &[]),
         _ => return super::administration::describe(method, path),
@@ -47,9 +68,15 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("access_token", words()),
         required("token_type", json!({ "const": "Bearer" })),
         required("expires_in", units()),
+        required("refresh_token", words()),
+        required("refresh_expires_in", units()),
         required("user", named("User")),
     ]);
     vec![("User", user), ("Session", session)]
+}
+
+fn refresh_token() -> Value {
+    text(REFRESH_TOKEN_CHARS)
 }
 
 fn role() -> Value {

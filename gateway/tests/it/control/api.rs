@@ -17,7 +17,7 @@ use spike_gateway::control::{Control, router};
 use spike_gateway::tokens::Tokens;
 use spike_stock::Stock;
 use spike_stock::stock::Timeouts;
-use spike_store::{DatabaseSettings, NewUser, Store};
+use spike_store::{DatabaseSettings, NewAudit, NewSession, NewUser, SessionRules, Store};
 use tower::ServiceExt;
 
 /// The API with its servers.
@@ -29,8 +29,9 @@ pub struct Api {
     pub control: Arc<Control>,
     /// Milliseconds by which the API's clock is ahead of the wall clock.
     pub ahead_ms: Arc<AtomicU64>,
+    pub router: Router,
     tokens: Arc<Tokens>,
-    router: Router,
+    database: String,
 }
 
 /// An answer that has been read.
@@ -49,13 +50,24 @@ impl Api {
 
     /// The same with settings of its own.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_as(settings, |_| ()).await
+    }
+
+    /// The same with values that no operator could set, such as no time at all.
+    pub async fn start_changed(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(&[], change).await
+    }
+
+    async fn start_as(settings: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
         let redis = fixture::redis();
         let url = fixture::database();
         let env = [("SPIKE_REDIS_URL", redis.url()), ("SPIKE_DATABASE_URL", url.clone())];
         let own = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let env = env.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value));
-        let config = Config::load(None, env).unwrap();
+        let mut config = Config::load(None, env).unwrap();
+        change(&mut config);
         let config = Arc::new(config);
+        let database = url.rsplit('/').next().unwrap().to_owned();
         let settings = DatabaseSettings {
             url,
             connections_min: 0,
@@ -75,7 +87,8 @@ impl Api {
             Control::new(config.clone(), store.clone(), ledger.clone(), tokens.clone()).with_clock(clock);
         control.worker_wait = Duration::from_secs(2);
         let control = Arc::new(control);
-        Self { store, ledger, redis, config, ahead_ms, tokens, router: router(control.clone()), control }
+        let router = router(control.clone());
+        Self { store, ledger, redis, config, ahead_ms, tokens, router, control, database }
     }
 
     /// An account of that role, without a password anybody knows, and its token.
@@ -83,8 +96,30 @@ impl Api {
         let email = format!("{name}@shop.example");
         let user = NewUser { email, name: name.to_owned(), password_hash: "none".into(), role };
         let id = self.store.create_user(user).await.unwrap();
-        let row = self.store.user_by_id(id).await.unwrap().unwrap();
-        (id, self.tokens.mint(id, role, SessionId::new(now_ms()), row.token_version, now_ms() / 1000))
+        (id, self.log_in(id, role).await.1)
+    }
+
+    /// A session of an account and its access token, without the way over a password.
+    pub async fn log_in(&self, user: UserId, role: Role) -> (SessionId, String) {
+        let id = SessionId::new(now_ms());
+        let token_version = self.store.user_by_id(user).await.unwrap().unwrap().token_version;
+        let mut refresh_hash = [0; 32];
+        refresh_hash[..16].copy_from_slice(id.bytes());
+        let new = NewSession { id, user, token_version, address: None, refresh_hash };
+        let rules = SessionRules {
+            refresh_ttl_ms: 3_600_000,
+            session_ttl_ms: 3_600_000,
+            retry_ms: 0,
+            live_max: 100,
+            token_life_ms: 900_000,
+        };
+        let started = self.store.create_session(new, &rules, &NewAudit::default()).await.unwrap().unwrap();
+        (id, self.tokens.mint(user, role, id, started.generation, now_ms() / 1000))
+    }
+
+    /// What only an operator at the database could do.
+    pub fn sql(&self, statement: &str) -> String {
+        fixture::mariadb().query(&format!("USE {}; {statement}", self.database)).unwrap()
     }
 
     pub async fn get(&self, path: &str, token: Option<&str>) -> Answer {

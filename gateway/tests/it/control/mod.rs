@@ -8,6 +8,7 @@ mod catalogue;
 mod every_route;
 mod operations;
 mod sales;
+mod sessions;
 mod timing;
 mod wrong_input;
 

@@ -1,0 +1,186 @@
+//! Sessions: what a login is answered, `POST /auth/refresh` and `POST /auth/logout`.
+//!
+//! A session's access tokens carry its generation; each refresh starts the next one and revokes those before it. Whatever
+//! ends here is in the database when the answer leaves, and every gateway is told to look.
+
+use std::sync::Arc;
+
+use axum::body::HttpBody as _;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use serde_json::{Map, Value, json};
+use spike_config::AuthConfig;
+use spike_domain::{Reason, Revoked, SessionId, UserId};
+use spike_store::{ALL_TOKENS, NewAudit, NewSession, Presented, Refreshed, Revoke, SessionRules, UserRow};
+
+use super::me::user_view;
+use super::refresh_token::RefreshToken;
+use super::{Answer, Control, Fields, Identity, Origin, Refusal, Result};
+
+/// Characters of a text that is looked at as a refresh token; ours have 64.
+pub(super) const REFRESH_TOKEN_CHARS: std::ops::RangeInclusive<usize> = 1..=4096;
+
+/// Logs an account in whose password has just been checked; the data of the answer.
+///
+/// Errors: 401 `invalid-credentials` when the account has been disabled, or its password changed, since it was read.
+pub(super) async fn start(control: &Arc<Control>, account: &UserRow, origin: &Origin) -> Result<Value> {
+    let id = SessionId::new(control.now_ms());
+    let token = RefreshToken::fresh(id);
+    let new = NewSession {
+        id,
+        user: account.id,
+        token_version: account.token_version,
+        address: origin.address,
+        refresh_hash: token.hash(),
+    };
+    let by = by(origin, Some(account.id));
+    let started = control.store.create_session(new, &rules(&control.config.auth), &by).await?;
+    let started = started.ok_or_else(|| Refusal::new(Reason::InvalidCredentials))?;
+    tell(control, started.ended, ALL_TOKENS);
+    Ok(session_view(control, account, &token, started.generation, started.refresh_expires_in_ms))
+}
+
+/// Body: `refresh_token`. 200 with new tokens; the one sent is spent. Sent again within `auth.refresh_retry_s` it is answered
+/// with the very same successor, as long as that is not spent; any later use ends the session. Every token that is refused is
+/// refused alike.
+pub(super) async fn refresh(
+    State(control): State<Arc<Control>>,
+    origin: Origin,
+    mut body: Fields,
+) -> Result<Answer> {
+    let text = body.text("refresh_token", REFRESH_TOKEN_CHARS);
+    body.finish()?;
+    let refused = || Refusal::new(Reason::InvalidRefreshToken);
+    let token = RefreshToken::parse(&text).ok_or_else(refused)?;
+    let fresh = RefreshToken::fresh(token.session);
+    let presented = Presented {
+        session: token.session,
+        hash: token.hash(),
+        successor: fresh.hash(),
+        sealed: token.seal(&fresh),
+    };
+    let rules = rules(&control.config.auth);
+    let (renewed, successor) = match control
+        .store
+        .refresh_session(&presented, &rules, &by(&origin, None))
+        .await?
+    {
+        Refreshed::Rotated(renewed) => {
+            tell(&control, [token.session], renewed.generation);
+            (renewed, fresh)
+        }
+        Refreshed::Repeated { renewed, sealed } => (renewed, token.open(sealed)),
+        Refreshed::Reused { user } => {
+            tracing::warn!(%user, session = %token.session, "a spent refresh token was used: its session is over");
+            tell(&control, [token.session], ALL_TOKENS);
+            return Err(refused());
+        }
+        Refreshed::Refused => return Err(refused()),
+    };
+    let (generation, expires_in_ms) = (renewed.generation, renewed.refresh_expires_in_ms);
+    Ok(Answer::ok(session_view(&control, &renewed.user, &successor, generation, expires_in_ms)))
+}
+
+/// Ends the session of the `refresh_token` in the body, or else of the access token. 200 whether or not there was one to end;
+/// 401 with neither a refresh token nor a valid access token.
+pub(super) async fn logout(
+    State(control): State<Arc<Control>>,
+    origin: Origin,
+    headers: HeaderMap,
+    LogoutBody(mut body): LogoutBody,
+) -> Result<Answer> {
+    let text = body.optional_text("refresh_token", REFRESH_TOKEN_CHARS);
+    body.finish()?;
+    let ended = match text {
+        Some(text) => match RefreshToken::parse(&text) {
+            Some(token) => {
+                let revoke = revoke(&control.config.auth, Revoked::Logout, by(&origin, None));
+                let ended = control.store.revoke_by_token(token.session, &token.hash(), &revoke).await?;
+                ended.then_some(token.session)
+            }
+            None => None,
+        },
+        None => {
+            let identity = Identity::even_revoked(&headers, &control)?;
+            let revoke = revoke(&control.config.auth, Revoked::Logout, by(&origin, Some(identity.user)));
+            let session = identity.claims.sid;
+            control.store.revoke_session(session, &revoke).await?.then_some(session)
+        }
+    };
+    tell(&control, ended, ALL_TOKENS);
+    Ok(Answer::ok(Value::Null))
+}
+
+/// The fields of a logout; a request without any body is one without fields.
+pub(super) struct LogoutBody(Fields);
+
+impl FromRequest<Arc<Control>> for LogoutBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, control: &Arc<Control>) -> Result<Self> {
+        let nothing = !request.headers().contains_key(CONTENT_TYPE) && request.body().is_end_stream();
+        let fields = match nothing {
+            true => Fields::new(Map::new()),
+            false => Fields::from_request(request, control).await?,
+        };
+        Ok(Self(fields))
+    }
+}
+
+/// How long sessions live, as the store wants to know it.
+pub(super) fn rules(auth: &AuthConfig) -> SessionRules {
+    SessionRules {
+        refresh_ttl_ms: auth.refresh_ttl_s * 1000,
+        session_ttl_ms: auth.session_ttl_s * 1000,
+        retry_ms: auth.refresh_retry_s * 1000,
+        live_max: auth.sessions_per_user_max,
+        token_life_ms: auth.token_life_ms(),
+    }
+}
+
+/// A wish to end sessions.
+pub(super) fn revoke(auth: &AuthConfig, why: Revoked, by: NewAudit) -> Revoke {
+    Revoke { why, token_life_ms: auth.token_life_ms(), by }
+}
+
+/// Who does what follows, for the audit log.
+pub(super) fn by(origin: &Origin, actor: Option<UserId>) -> NewAudit {
+    origin.audit(actor, "", None, &Value::Null)
+}
+
+/// Makes known that tokens of sessions with a smaller `ver` are dead: to this process at once, to the others by a hint, for
+/// which the answer does not wait: they look anyway.
+pub(super) fn tell(control: &Arc<Control>, sessions: impl IntoIterator<Item = SessionId>, min_ver: u32) {
+    let now_ms = control.now_ms();
+    let until_ms = now_ms + control.config.auth.token_life_ms();
+    let news: Vec<_> = sessions.into_iter().map(|session| (session, min_ver, until_ms)).collect();
+    if news.is_empty() {
+        return;
+    }
+    control.tokens.revocations().learn(news, now_ms);
+    let ledger = control.ledger.clone();
+    tokio::spawn(async move {
+        if let Err(error) = ledger.hint_accounts().await {
+            tracing::debug!(%error, "no hint of a revocation");
+        }
+    });
+}
+
+fn session_view(
+    control: &Control,
+    account: &UserRow,
+    refresh: &RefreshToken,
+    generation: u32,
+    refresh_expires_in_ms: u64,
+) -> Value {
+    let (session, now_s) = (refresh.session, control.now_s());
+    json!({
+        "access_token": control.tokens.mint(account.id, account.role, session, generation, now_s),
+        "token_type": "Bearer",
+        "expires_in": control.tokens.ttl_s(),
+        "refresh_token": refresh.text(),
+        "refresh_expires_in": refresh_expires_in_ms / 1000,
+        "user": user_view(account),
+    })
+}
