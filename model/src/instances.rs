@@ -194,7 +194,7 @@ pub const LARGE: &[Instance] = &[
         name: "neighbour-adopt",
         neighbour: true,
         workers: 2,
-        faults: Faults::of(&[Fault::RedisTail, Fault::RedisRestart, Fault::RedisEmpty]),
+        faults: Faults::of(&[Fault::RedisTail, Fault::RedisRestart]),
         faults_max: 2,
         epoch_max: 4,
         ..BASE
@@ -217,8 +217,8 @@ pub const LARGE: &[Instance] = &[
     },
     Instance {
         name: "restored-two",
-        presses: REBUY,
-        faults: Faults::of(&[Fault::DatabaseRestored, Fault::RedisEmpty, Fault::ForcedRebuild]),
+        workers: 2,
+        faults: Faults::of(&[Fault::DatabaseRestored, Fault::RedisEmpty]),
         faults_max: 2,
         epoch_max: 4,
         ..BASE
