@@ -2,7 +2,7 @@
 //!
 //! A hot answer is built once, without a request id (it travels in `X-Request-Id` only); a cold one carries it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spike_domain::Reason;
 
@@ -12,7 +12,7 @@ pub const JSON: &str = "application/json";
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A field of the request that is at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
     /// Where it is, for example `price.minor`.
     pub field: String,

@@ -16,6 +16,7 @@ mod cross_origin;
 pub mod envelope;
 pub mod follower;
 pub mod hot;
+pub mod idempotency_key;
 pub mod local;
 pub mod rate_limit;
 pub mod redis;

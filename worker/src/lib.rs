@@ -8,12 +8,15 @@
 //! - `expire` cancels orders whose time to pay is over; `restock` gives the stock of dead orders back.
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
+//! - `payments` finds out what became of payments without an outcome; `idempotency_keys` forgets old keys.
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod consume;
 mod expire;
+mod idempotency_keys;
 mod ops;
 mod purge;
+mod payments;
 pub mod rebuild;
 mod restock;
 mod settle_sweep;
@@ -76,6 +79,8 @@ pub async fn run(
     running.spawn(expire::run(jobs.clone(), stop.clone()));
     running.spawn(units::run(jobs.clone(), stop.clone()));
     running.spawn(purge::run(jobs.clone(), stop.clone()));
+    running.spawn(payments::run(jobs.clone(), stop.clone()));
+    running.spawn(idempotency_keys::run(jobs.clone(), stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
 
     tokio::select! {

@@ -42,6 +42,21 @@ impl FromRequest<Arc<Control>> for Fields {
     }
 }
 
+/// The object a request's body holds; an empty one where there is neither a body nor a type of one.
+pub(super) async fn object_or_nothing(request: Request, bytes_max: usize) -> Result<Map<String, Value>> {
+    let (head, body) = request.into_parts();
+    let typed = head.headers.contains_key(CONTENT_TYPE);
+    if typed && !says_json(&head.headers) {
+        return Err(Refusal::new(Reason::UnsupportedMediaType));
+    }
+    let body = to_bytes(body, bytes_max).await.map_err(|error| unread(&error))?;
+    match (typed, body.is_empty()) {
+        (false, true) => Ok(Map::new()),
+        (false, false) => Err(Refusal::new(Reason::UnsupportedMediaType)),
+        (true, _) => strict_json::object(&body),
+    }
+}
+
 impl Fields {
     /// The fields of an object.
     pub fn new(map: Map<String, Value>) -> Self {
@@ -143,6 +158,55 @@ impl Fields {
         }
         self.errors.append(&mut inner.all_errors());
         Money { minor, currency: currency.unwrap_or(nothing.currency) }
+    }
+
+    /// As [`Fields::money`], absent or null.
+    pub fn optional_money(&mut self, name: &str, minor_max: i64) -> Option<Money> {
+        self.left.get(name).is_some_and(|value| !value.is_null()).then(|| self.money(name, minor_max))
+    }
+
+    /// A list of so many objects, each read by `read` under the name of its place, for example `items.0.`.
+    pub fn objects<T>(
+        &mut self,
+        name: &str,
+        count: RangeInclusive<usize>,
+        mut read: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.take(name) else {
+            self.missing(name);
+            return Vec::new();
+        };
+        let Value::Array(values) = value else {
+            self.wrong::<()>(name, "must be a list of objects");
+            return Vec::new();
+        };
+        if !count.contains(&values.len()) {
+            let (least, most) = (count.start(), count.end());
+            self.wrong::<()>(name, format!("must have {least} to {most} entries"));
+            return Vec::new();
+        }
+        let mut list = Vec::with_capacity(values.len());
+        for (at, value) in values.into_iter().enumerate() {
+            let Value::Object(map) = value else {
+                self.wrong::<()>(&format!("{name}.{at}"), "must be an object");
+                continue;
+            };
+            let prefix = format!("{}{name}.{at}.", self.prefix);
+            let mut inner = Self { left: map, prefix, errors: Vec::new() };
+            list.push(read(&mut inner));
+            self.errors.append(&mut inner.all_errors());
+        }
+        list
+    }
+
+    /// One of these words, absent or null.
+    pub fn optional_word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let value = self.take(name)?;
+        let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
+        found.map(|(_, meaning)| *meaning).or_else(|| {
+            let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, format!("must be one of {}", allowed.join(", ")))
+        })
     }
 
     /// Notes an error that a getter cannot see.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use spike_config::Config;
+use spike_payments::PaymentProvider;
 use spike_stock::Stock;
 use spike_store::Store;
 
@@ -25,18 +26,21 @@ mod credentials;
 mod email;
 mod events;
 mod fields;
+mod idempotency;
 mod identity;
 mod inventory;
 mod layers;
 mod logins;
 mod me;
 mod operations;
+mod order_history;
 mod orders;
 mod origin;
 mod password_policy;
 mod passwords;
 mod preconditions;
 mod product_query;
+mod payments;
 mod products;
 mod query;
 mod recorded;
@@ -45,6 +49,7 @@ mod refusal;
 mod render;
 mod routes;
 mod sessions;
+mod shop_orders;
 mod strict_json;
 mod users;
 
@@ -78,6 +83,8 @@ pub struct Control {
     pub passwords: Passwords,
     /// Who may try a password now.
     pub logins: Arc<Logins>,
+    /// Moves the money.
+    pub provider: Arc<dyn PaymentProvider>,
     /// The settings.
     pub config: Arc<Config>,
     /// How long an operator waits for a worker to carry a wish out; 10 s unless a test says otherwise.
@@ -96,7 +103,8 @@ impl Control {
         let logins = Arc::new(Logins::new(&config.login));
         let now_ms = Box::new(spike_domain::clock::now_ms);
         let (worker_wait, on_panic) = (operations::WORKER_WAIT, Arc::new(|| ()));
-        Self { store, ledger, tokens, passwords, logins, config, worker_wait, now_ms, on_panic }
+        let provider = payments::provider(&config, &store, &ledger);
+        Self { store, ledger, tokens, provider, passwords, logins, config, worker_wait, now_ms, on_panic }
     }
 
     /// Another clock, in Unix milliseconds: the one the hot cores check tokens with, or tokens minted here would be

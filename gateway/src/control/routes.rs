@@ -17,7 +17,8 @@ use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{
-    Control, audit, auth, events, inventory, me, operations, orders, products, recorded, sessions, users,
+    Control, audit, auth, events, inventory, me, operations, order_history, orders, payments, products, recorded,
+    sessions, shop_orders, users,
 };
 
 /// Who may call a route.
@@ -126,6 +127,12 @@ routes! {
     GET "/api/v1/products/{product}/inventory" Anyone Cold => inventory::one;
     PUT "/api/v1/products/{product}/inventory" Admin Cold => inventory::adjust;
     GET "/api/v1/admin/products/{product}/movements" Admin Cold => inventory::movements;
+    POST "/api/v1/orders" User Cold => shop_orders::create;
+    GET "/api/v1/orders" User Cold => order_history::list;
+    GET "/api/v1/orders/{order}" User Cold => order_history::one;
+    POST "/api/v1/orders/{order}/pay" User Cold => payments::pay;
+    POST "/api/v1/orders/{order}/cancel" User Cold => shop_orders::cancel;
+    POST "/api/v1/payments/callback" Anyone Cold => payments::callback;
     GET "/api/v1/spike/events" Anyone Cold => events::list;
     GET "/api/v1/spike/events/{event}" Anyone Hot => events::one;
     GET "/api/v1/spike/events/{event}/stats" Anyone Cold => events::stats;

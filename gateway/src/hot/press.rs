@@ -6,11 +6,10 @@ use serde::Deserialize;
 use spike_domain::Reason;
 
 use crate::envelope::FieldError;
+use crate::idempotency_key;
 
 /// Longest body of a buy, in bytes; what is longer cannot be one.
 pub const BODY_MAX: usize = 4096;
-/// Longest idempotency key, in bytes.
-pub const KEY_MAX: usize = 255;
 
 /// Why a press cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,20 +46,10 @@ pub fn quantity(headers: &HeaderMap, body: &[u8]) -> Result<u32, BadPress> {
     }
 }
 
-/// The digest under which an idempotency key is kept: 128 bits in hexadecimal. Keys are kept per user, so a made-up
-/// collision only meets the user's own keys.
+/// The digest under which an idempotency key is kept.
 pub fn key_digest(headers: &HeaderMap) -> Result<Option<Box<str>>, BadPress> {
-    let mut values = headers.get_all("idempotency-key").iter();
-    let Some(key) = values.next() else { return Ok(None) };
-    let bytes = key.as_bytes();
-    let plain = (1..=KEY_MAX).contains(&bytes.len()) && bytes.iter().all(|b| (0x20..0x7f).contains(b));
-    if !plain || values.next().is_some() {
-        let detail = Some("Idempotency-Key must be one value of 1 to 255 printable ASCII characters.");
-        return Err(BadPress { reason: Reason::Malformed, detail, field: None });
-    }
-    let mut text = sha1_smol::Sha1::from(bytes).digest().to_string();
-    text.truncate(32);
-    Ok(Some(text.into_boxed_str()))
+    let malformed = |_| BadPress { reason: Reason::Malformed, detail: Some(idempotency_key::SYNTAX), field: None };
+    idempotency_key::digest(headers).map_err(malformed)
 }
 
 #[derive(Deserialize)]

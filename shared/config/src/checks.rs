@@ -43,6 +43,18 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         &format!("at most database.connections_max, {}", config.database.connections_max),
     );
     reader.require(
+        config.payments.timeout_ms < config.http.request_timeout_ms,
+        "payments.timeout_ms",
+        &["http.request_timeout_ms"],
+        &format!("less than http.request_timeout_ms, {}", config.http.request_timeout_ms),
+    );
+    reader.require(
+        config.payments.give_up_after_ms > config.payments.timeout_ms,
+        "payments.give_up_after_ms",
+        &["payments.timeout_ms"],
+        &format!("more than payments.timeout_ms, {}", config.payments.timeout_ms),
+    );
+    reader.require(
         config.relay.republish_after_ms > config.relay.claim_idle_ms,
         "relay.republish_after_ms",
         &["relay.claim_idle_ms"],
@@ -81,6 +93,8 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
         RetiredKeyKind::EdDsaPrivate(seed) => seed.is_public(),
     };
     let public_password = reader.default_text("admin.password");
+    let callbacks = &config.payments.callback_secret;
+    let public_callbacks = reader.default_text("payments.callback_secret");
     let is_public = |part: &Backend| {
         let password = part.server().and_then(|url| url.password.as_ref());
         password.is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
@@ -105,6 +119,11 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
             auth.retired_keys.iter().any(|retired| weak_retired(&retired.key)),
             "auth.retired_keys",
             "keys that were your own: secrets of at least 32 bytes, and no example of a standard",
+        ),
+        (
+            callbacks.expose() == public_callbacks || callbacks.expose().len() < SECRET_BYTES_MIN,
+            "payments.callback_secret",
+            "a secret of your own of at least 32 bytes, such as the output of `openssl rand -hex 32`",
         ),
         (is_public(&config.amqp.url), "amqp.url", "a password that is not a well-known default"),
         (is_public(&config.database.url), "database.url", "a password that is not a well-known default"),

@@ -24,7 +24,9 @@ mod limits;
 mod log;
 mod login;
 mod nearest;
+mod orders;
 mod outbox;
+mod payments;
 mod profile;
 mod reader;
 mod redis;
@@ -53,7 +55,9 @@ pub use http::HttpConfig;
 pub use limits::{LimitsConfig, Rate};
 pub use log::{LogConfig, LogFormat};
 pub use login::LoginConfig;
+pub use orders::OrdersConfig;
 pub use outbox::OutboxConfig;
+pub use payments::PaymentsConfig;
 pub use profile::Profile;
 pub use reader::Setting;
 pub use redis::{RedisConfig, RedisEndpoint};
@@ -100,6 +104,10 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The outbox.
     pub outbox: OutboxConfig,
+    /// Ordinary orders and idempotency keys.
+    pub orders: OrdersConfig,
+    /// The payment provider.
+    pub payments: PaymentsConfig,
     /// Tokens and passwords.
     pub auth: AuthConfig,
     /// Logins that fail, and registering.
@@ -183,6 +191,8 @@ impl Config {
             follower: FollowerConfig::read(reader),
             worker: WorkerConfig::read(reader),
             outbox: OutboxConfig::read(reader),
+            orders: OrdersConfig::read(reader),
+            payments: PaymentsConfig::read(reader),
             auth: AuthConfig::read(reader),
             login: LoginConfig::read(reader),
             admin: AdminConfig::read(reader),

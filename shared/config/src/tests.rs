@@ -33,6 +33,8 @@ fn check_refused(name: &str, value: &str, shown: &str) {
 #[test]
 fn every_bad_value_is_named_with_what_is_allowed() {
     let cases = [
+        ("SPIKE_PAYMENTS_TIMEOUT_MS", "10000", "less than http.request_timeout_ms, 10000"),
+        ("SPIKE_PAYMENTS_GIVE_UP_AFTER_MS", "3000", "more than payments.timeout_ms, 3000"),
         ("SPIKE_PROFILE", "production", "allowed: dev, staging or prod"),
         ("SPIKE_HTTP_LISTEN", "8080", "\"8080\"; allowed: an address and a port"),
         ("SPIKE_HTTP_LISTEN", "localhost:8080", "allowed: an address and a port"),
@@ -203,6 +205,7 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     let own = [
         ("SPIKE_AUTH_SECRET", GOOD_SECRET),
         ("SPIKE_ADMIN_PASSWORD", "a password of our own"),
+        ("SPIKE_PAYMENTS_CALLBACK_SECRET", GOOD_SECRET),
         ("SPIKE_AMQP_URL", "amqp://shop:correct-horse@queue.example/shop"),
         ("SPIKE_DATABASE_URL", "mysql://shop:battery-staple@db.example/shop"),
     ];
@@ -215,6 +218,8 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         ("SPIKE_AUTH_SECRET", &GOOD_SECRET[1..]),
         ("SPIKE_AUTH_SECRET", "spike-development-secret-not-for-production"),
         ("SPIKE_ADMIN_PASSWORD", "spike-development-admin"),
+        ("SPIKE_PAYMENTS_CALLBACK_SECRET", &GOOD_SECRET[1..]),
+        ("SPIKE_PAYMENTS_CALLBACK_SECRET", "spike-development-callbacks-not-for-production"),
         ("SPIKE_AMQP_URL", "amqp://guest:guest@queue.example"),
         ("SPIKE_DATABASE_URL", "mysql://spike:spike@db.example/spike"),
         ("SPIKE_REDIS_URL", "redis://:spike@cache.example"),
@@ -252,8 +257,13 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     // With nothing set at all the embedded parts have no password to be public.
     let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the default is public");
     let names: Vec<_> = errors.all().iter().map(ConfigError::name).collect();
-    assert_eq!(names, ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD"], "{errors}");
-    let nobody = [("SPIKE_PROFILE", "prod"), ("SPIKE_AUTH_SECRET", GOOD_SECRET), ("SPIKE_ADMIN_EMAIL", "")];
+    assert_eq!(names, ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD", "SPIKE_PAYMENTS_CALLBACK_SECRET"], "{errors}");
+    let nobody = [
+        ("SPIKE_PROFILE", "prod"),
+        ("SPIKE_AUTH_SECRET", GOOD_SECRET),
+        ("SPIKE_PAYMENTS_CALLBACK_SECRET", GOOD_SECRET),
+        ("SPIKE_ADMIN_EMAIL", ""),
+    ];
     assert_eq!(with(&nobody).expect("no administrator is made").admin.email, None);
 }
 

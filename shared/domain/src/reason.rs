@@ -14,6 +14,9 @@ macro_rules! reasons {
             /// The stable number in the envelope's `code`.
             pub const fn code(self) -> u32 { match self { $(Self::$name => $code,)* } }
 
+            /// The reason of a stable number.
+            pub fn from_code(code: u32) -> Option<Self> { Self::ALL.iter().copied().find(|reason| reason.code() == code) }
+
             /// The HTTP status.
             pub const fn status(self) -> u16 { match self { $(Self::$name => $status,)* } }
 
@@ -89,6 +92,7 @@ mod tests {
         let words: HashSet<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
         assert_eq!((codes.len(), words.len()), (Reason::ALL.len(), Reason::ALL.len()));
         for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
             assert!((400..600).contains(&reason.status()), "{reason:?}");
             assert!(reason.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{reason:?}");
         }

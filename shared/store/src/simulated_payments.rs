@@ -14,12 +14,13 @@ use crate::{Result, Store};
 
 impl Store {
     /// Writes a charge down with the verdict it will have in `settles_in_ms`; one that is known stays as it is.
+    /// Whether it is new.
     pub async fn record_simulated(
         &self,
         attempt: AttemptId,
         verdict: Verdict,
         settles_in_ms: u64,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         transact!(self, |tx| {
             let now = tx.dialect().now_ms();
             let text = AssertSqlSafe(format!(
@@ -29,8 +30,8 @@ impl Store {
             let captured = i8::from(verdict == Verdict::Captured);
             let insert = query(text).bind(&attempt.bytes()[..]).bind(captured).bind(signed(settles_in_ms));
             match insert.execute(tx).await {
-                Ok(_) => Ok(()),
-                Err(error) if duplicate(&error) => Ok(()),
+                Ok(_) => Ok(true),
+                Err(error) if duplicate(&error) => Ok(false),
                 Err(error) => Err(error.into()),
             }
         })

@@ -136,9 +136,9 @@ pub async fn open_attempts_take_turns_to_be_asked_about(store: &Store) {
 
 pub async fn the_simulated_provider_keeps_its_first_word(store: &Store) {
     let [now, later, unknown] = [fresh_attempt(), fresh_attempt(), fresh_attempt()];
-    store.record_simulated(now, Verdict::Captured, 0).await.unwrap();
-    store.record_simulated(now, Verdict::Declined, 0).await.unwrap();
-    store.record_simulated(later, Verdict::Declined, 3_600_000).await.unwrap();
+    assert!(store.record_simulated(now, Verdict::Captured, 0).await.unwrap());
+    assert!(!store.record_simulated(now, Verdict::Declined, 0).await.unwrap());
+    assert!(store.record_simulated(later, Verdict::Declined, 3_600_000).await.unwrap());
     assert_eq!(store.simulated_payment(now).await.unwrap(), Some(Some(Verdict::Captured)));
     assert_eq!(store.simulated_payment(later).await.unwrap(), Some(None));
     assert_eq!(store.simulated_payment(unknown).await.unwrap(), None);
