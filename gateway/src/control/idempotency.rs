@@ -28,7 +28,7 @@ use crate::envelope::FieldError;
 use crate::idempotency_key;
 
 /// Tells a client that its answer is a replay.
-pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// How much longer than a request may last its turn is nobody else's.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);

@@ -52,6 +52,12 @@ pub enum Begun {
 
 const COLUMNS: &str = "attempt_id, order_id, event_id, user_id, amount_minor, currency, status, untold, \
      created_at_ms, updated_at_ms";
+
+/// A table of orders, and what its id and its event are called in it.
+type Columns = [&'static str; 3];
+const SHOP: Columns = ["orders", "id", "NULL"];
+const SPIKE: Columns = ["spike_orders", "order_id", "event_id"];
+
 const OPEN: i8 = 1;
 const CAPTURED: i8 = 2;
 const DECLINED: i8 = 3;
@@ -62,8 +68,7 @@ impl Store {
     /// database's clock. Errors: `NotFound`, also for another user's order.
     pub async fn begin_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
         let recorded = transact!(self, |tx| {
-            Ok(record(tx, attempt, order, user, "orders", "id", "NULL").await?
-                || record(tx, attempt, order, user, "spike_orders", "order_id", "event_id").await?)
+            Ok(record(tx, attempt, order, user, SHOP).await? || record(tx, attempt, order, user, SPIKE).await?)
         });
         match recorded {
             Ok(_) | Err(StoreError::Conflict { what: Conflict::Other }) => {}
@@ -173,9 +178,8 @@ impl Store {
     /// The status of an order of this user, of either kind.
     async fn payable_status(&self, order: OrderId, user: UserId) -> Result<Option<OrderStatus>> {
         read!(self, |conn| {
-            for (table, id) in [("orders", "id"), ("spike_orders", "order_id")] {
-                let text =
-                    AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
+            for [table, id, _] in [SHOP, SPIKE] {
+                let text = AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
                 let row = query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
                 if let Some(row) = row {
                     return Ok(Some(status_at(&row, "status")?));
@@ -193,9 +197,7 @@ async fn record(
     attempt: AttemptId,
     order: OrderId,
     user: UserId,
-    table: &str,
-    id: &str,
-    event: &str,
+    [table, id, event]: Columns,
 ) -> Result<bool> {
     let (now, pending) = (tx.dialect().now_ms(), OrderStatus::Pending.code());
     let text = AssertSqlSafe(format!(

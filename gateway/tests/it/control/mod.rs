@@ -7,9 +7,12 @@ mod brute_force;
 mod catalogue;
 mod every_route;
 mod operations;
+mod payments;
 mod sales;
 mod sessions;
 mod timing;
+mod shop;
+mod shop_orders;
 mod wrong_input;
 
 pub use api::Api;

@@ -134,9 +134,20 @@ async fn a_person_sees_their_own_orders_and_no_others() {
 
 /// A row of two units, written as the worker writes it.
 async fn written(api: &Api, event: EventId, user: UserId, number: usize) -> OrderId {
+    written_at(api, event, user, number, 1_763_800_000_000).await
+}
+
+/// The same, accepted about then.
+pub(super) async fn written_at(
+    api: &Api,
+    event: EventId,
+    user: UserId,
+    number: usize,
+    accepted_at_ms: u64,
+) -> OrderId {
     let row = api.store.event(event).await.unwrap().unwrap();
-    let order = OrderId::new(1_763_800_000_000 + u64::try_from(number).unwrap());
-    let queued = QueuedOrder { order, user, quantity: 2, key: None, accepted_at_ms: 1_763_800_000_000 };
+    let order = OrderId::new(accepted_at_ms + u64::try_from(number).unwrap());
+    let queued = QueuedOrder { order, user, quantity: 2, key: None, accepted_at_ms };
     let id = EntryId { epoch: row.epoch, sequence: u64::try_from(number).unwrap() };
     let entry = OutboxEntry { id, orders: vec![queued] };
     let outcome = api.store.insert_entries(event, &[entry]).await.unwrap();
