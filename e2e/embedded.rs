@@ -120,6 +120,7 @@ fn two_processes_are_refused_without_servers() {
     let prod: Env = [
         ("SPIKE_PROFILE".to_owned(), "prod".to_owned()),
         ("SPIKE_AUTH_SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()),
+        ("SPIKE_ADMIN_PASSWORD".to_owned(), "a password of our own".to_owned()),
         ("SPIKE_PAYMENTS_CALLBACK_SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()),
     ]
     .into();

@@ -194,7 +194,7 @@ fn event() -> Value {
     ])
 }
 
-fn spike_order() -> Value {
+pub(super) fn spike_order() -> Value {
     object([
         required("order_id", uuid()),
         required("event_id", id()),

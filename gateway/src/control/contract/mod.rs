@@ -25,6 +25,7 @@ mod catalogue;
 pub(super) mod dictionary;
 mod events;
 mod operation;
+mod orders;
 mod pages;
 mod refusals;
 mod schema;
@@ -40,6 +41,7 @@ const SUBJECTS: &[(&str, &str, Describe)] = &[
     ("accounts", "Sign-up, sessions and administration of accounts.", accounts::describe),
     ("catalogue", "Products and their inventory.", catalogue::describe),
     ("spike", "Flash sales: events, the buy, what became of it.", events::describe),
+    ("orders", "Orders of both kinds, their payment and cancellation.", orders::describe),
     ("contract", "This contract and its dictionary of errors.", pages::describe),
 ];
 
@@ -130,6 +132,7 @@ fn schemas() -> Value {
     schemas.extend(administration::schemas().into_iter().map(named));
     schemas.extend(catalogue::schemas().into_iter().map(named));
     schemas.extend(events::schemas().into_iter().map(named));
+    schemas.extend(orders::schemas().into_iter().map(named));
     Value::Object(schemas)
 }
 
@@ -152,6 +155,7 @@ fn parameters() -> Value {
         "Page": parameter("page", "query", "From 1.", with_default(count(1..=PAGE_MAX), 1)),
         "PageSize": parameter("page_size", "query", "Items a page.", with_default(count(1..=PAGE_SIZE_MAX), PAGE_SIZE)),
         "Cursor": parameter("cursor", "query", "`next_cursor` of the page before.", uuid()),
+        "Signature": parameter("Spike-Signature", "header", "`t=<unix seconds>,v1=<hex HMAC-SHA256>`.", words()),
         "IdempotencyKey": key(false),
         "RequiredIdempotencyKey": key(true),
         "IfMatch": etag("If-Match", "The `ETag` that was read; the change happens only if it is still the present one."),
