@@ -102,6 +102,7 @@ fn each_setting_refuses_what_it_is_not() {
         "auth.audience",
         "auth.key_id",
         "admin.password",
+        "payments.callback_secret",
         "log.level",
         "http.client_ip_header",
     ];
@@ -278,6 +279,8 @@ fn eddsa_needs_its_key_and_no_secret() {
         ("SPIKE_AUTH_ALGORITHM", "EdDSA"),
         ("SPIKE_AUTH_PRIVATE_KEY", own.as_str()),
         ("SPIKE_AUTH_RETIRED_KEYS", "old=HS256:0123456789abcdef0123456789abcdef"),
+        ("SPIKE_PAYMENTS_CALLBACK_SECRET", GOOD_SECRET),
+        ("SPIKE_ADMIN_EMAIL", ""),
     ];
     let auth = with(&env).expect("a key of one's own").auth;
     assert!(auth.private_key.is_some() && auth.retired_keys[0].id == "old");
@@ -386,6 +389,8 @@ fn the_docstrings_name_each_variable_and_what_is_allowed() {
         include_str!("follower.rs"),
         include_str!("worker.rs"),
         include_str!("outbox.rs"),
+        include_str!("orders.rs"),
+        include_str!("payments.rs"),
         include_str!("auth.rs"),
         include_str!("login.rs"),
         include_str!("admin.rs"),

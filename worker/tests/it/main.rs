@@ -5,4 +5,5 @@ mod faults;
 mod late;
 mod path;
 mod purge;
+mod payments;
 mod sale;

@@ -48,10 +48,20 @@ impl Sale {
         Self::with_broker(total, amqp_url).await
     }
 
+    /// With these settings besides.
+    pub async fn of_with(total: u32, settings: &[(&str, &str)]) -> Self {
+        let amqp_url = tokio::task::spawn_blocking(fixture::vhost).await.unwrap();
+        Self::made(total, amqp_url, settings).await
+    }
+
     pub async fn with_broker(total: u32, amqp_url: String) -> Self {
+        Self::made(total, amqp_url, &[]).await
+    }
+
+    async fn made(total: u32, amqp_url: String, own: &[(&str, &str)]) -> Self {
         let servers = || (fixture::redis(), fixture::database());
         let (redis, database_url) = tokio::task::spawn_blocking(servers).await.unwrap();
-        let settings_given = HashMap::from(
+        let mut settings_given = HashMap::from(
             [
                 ("SPIKE_REDIS_URL", redis.url()),
                 ("SPIKE_AMQP_URL", amqp_url.clone()),
@@ -66,6 +76,7 @@ impl Sale {
             ]
             .map(|(name, value): (&str, String)| (name.to_owned(), value)),
         );
+        settings_given.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let config = Config::load(None, settings_given.clone()).unwrap();
         let store = Store::connect(&settings(database_url.clone())).await.unwrap();
         store.migrate().await.unwrap();
