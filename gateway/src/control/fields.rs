@@ -160,11 +160,6 @@ impl Fields {
         Money { minor, currency: currency.unwrap_or(nothing.currency) }
     }
 
-    /// As [`Fields::money`], absent or null.
-    pub fn optional_money(&mut self, name: &str, minor_max: i64) -> Option<Money> {
-        self.left.get(name).is_some_and(|value| !value.is_null()).then(|| self.money(name, minor_max))
-    }
-
     /// A list of so many objects, each read by `read` under the name of its place, for example `items.0.`.
     pub fn objects<T>(
         &mut self,
