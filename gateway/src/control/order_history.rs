@@ -65,9 +65,7 @@ pub(super) async fn order_of(control: &Control, order: OrderId, user: UserId) ->
 
 /// An ordinary order as its buyer sees it.
 pub(super) fn shop_order_view(row: &ShopOrderRow, payments: &[PaymentAttempt]) -> Value {
-    let item = |item: &spike_store::ShopItem| {
-        json!({ "product_id": item.product, "quantity": item.quantity, "price": item.price })
-    };
+    let item = |item: &spike_store::ShopItem| json!({ "product_id": item.product, "quantity": item.quantity, "price": item.price });
     json!({
         "kind": "ordinary",
         "order_id": row.order,

@@ -53,12 +53,18 @@ pub(super) async fn cancel(
     Named(order): Named<OrderId>,
     request: Keyed,
 ) -> Result<Response> {
+    found(&control, order, identity.user).await?;
     let claim = match request.claim(&control, identity.user, "POST /orders/{order}/cancel").await? {
         Turn::Run(claim) => claim,
         Turn::Replay(response) => return Ok(response),
     };
     let cancelled = cancelled(&control, order, identity.user).await;
     Ok(claim.finish(cancelled).await)
+}
+
+/// Refuses before a key is touched what is nobody's or another's: 404, whatever the key was used for.
+pub(super) async fn found(control: &Control, order: OrderId, user: UserId) -> Result<()> {
+    control.store.order_status(order, user).await?.map(drop).ok_or(Refusal::new(Reason::NotFound))
 }
 
 /// Reads `items`; a product that comes twice is named.

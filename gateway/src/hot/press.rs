@@ -48,7 +48,8 @@ pub fn quantity(headers: &HeaderMap, body: &[u8]) -> Result<u32, BadPress> {
 
 /// The digest under which an idempotency key is kept.
 pub fn key_digest(headers: &HeaderMap) -> Result<Option<Box<str>>, BadPress> {
-    let malformed = |_| BadPress { reason: Reason::Malformed, detail: Some(idempotency_key::SYNTAX), field: None };
+    let malformed =
+        |_| BadPress { reason: Reason::Malformed, detail: Some(idempotency_key::SYNTAX), field: None };
     idempotency_key::digest(headers).map_err(malformed)
 }
 

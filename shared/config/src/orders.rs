@@ -18,6 +18,9 @@ pub struct OrdersConfig {
 impl OrdersConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("orders");
-        Self { pay_timeout_s: s.number("pay_timeout_s", 1..=604_800), key_ttl_s: s.number("key_ttl_s", 60..=2_592_000) }
+        Self {
+            pay_timeout_s: s.number("pay_timeout_s", 1..=604_800),
+            key_ttl_s: s.number("key_ttl_s", 60..=2_592_000),
+        }
     }
 }

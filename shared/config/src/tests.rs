@@ -258,7 +258,11 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
     // With nothing set at all the embedded parts have no password to be public.
     let errors = with(&[("SPIKE_PROFILE", "prod")]).expect_err("the default is public");
     let names: Vec<_> = errors.all().iter().map(ConfigError::name).collect();
-    assert_eq!(names, ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD", "SPIKE_PAYMENTS_CALLBACK_SECRET"], "{errors}");
+    assert_eq!(
+        names,
+        ["SPIKE_AUTH_SECRET", "SPIKE_ADMIN_PASSWORD", "SPIKE_PAYMENTS_CALLBACK_SECRET"],
+        "{errors}"
+    );
     let nobody = [
         ("SPIKE_PROFILE", "prod"),
         ("SPIKE_AUTH_SECRET", GOOD_SECRET),

@@ -33,11 +33,11 @@ reasons! {
     Malformed = 1000, 400, "malformed", "The request is not well-formed.";
     IdempotencyKeyMissing = 1001, 400, "idempotency-key-missing", "This request needs an Idempotency-Key header.";
     BadHost = 1002, 400, "bad-host", "The request must carry exactly one Host header.";
+    BadSignature = 1003, 400, "bad-signature", "The signature of this callback or its time is not valid.";
     Unauthorized = 1010, 401, "unauthorized", "A valid access token is required.";
     InvalidCredentials = 1011, 401, "invalid-credentials", "E-mail or password is wrong.";
     InvalidRefreshToken = 1012, 401, "invalid-refresh-token", "This refresh token is not valid; log in again.";
     Forbidden = 1020, 403, "forbidden", "Your role does not allow this.";
-    BadSignature = 1021, 403, "bad-signature", "The signature of this callback or its time is not valid.";
     NotFound = 1030, 404, "not-found", "There is no such thing here.";
     MethodNotAllowed = 1031, 405, "method-not-allowed", "This path does not take that method.";
     NotAcceptable = 1032, 406, "not-acceptable", "None of the accepted media types can be produced.";

@@ -28,7 +28,13 @@ pub fn sign(secret: &[u8], at_s: u64, body: &[u8]) -> String {
 ///
 /// # Errors
 /// [`BadSignature`], whatever is wrong.
-pub fn verify(secret: &[u8], header: &str, body: &[u8], now_s: u64, window_s: u64) -> Result<(), BadSignature> {
+pub fn verify(
+    secret: &[u8],
+    header: &str,
+    body: &[u8],
+    now_s: u64,
+    window_s: u64,
+) -> Result<(), BadSignature> {
     let (at_s, given) = parse(header).ok_or(BadSignature)?;
     code(secret, at_s, body).verify_slice(&given).map_err(|_| BadSignature)?;
     if now_s.abs_diff(at_s) > window_s {
@@ -75,7 +81,8 @@ mod tests {
         // RFC 4231's second case has no time in it: the code is that of `5.what`, made by another implementation.
         let header = sign(b"Jefe", 5, b"what do ya want for nothing?");
         assert_eq!(header.len(), "t=5,v1=".len() + 64);
-        let mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap().chain_update(b"what do ya want for nothing?");
+        let mac =
+            Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap().chain_update(b"what do ya want for nothing?");
         let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "RFC 4231, 4.3");
     }
@@ -83,9 +90,14 @@ mod tests {
     #[test]
     fn a_signature_holds_for_its_body_its_time_and_its_window() {
         let header = sign(SECRET, NOW, b"{}");
-        for (now_s, holds) in
-            [(NOW, true), (NOW + 300, true), (NOW - 300, true), (NOW + 301, false), (NOW - 301, false), (0, false)]
-        {
+        for (now_s, holds) in [
+            (NOW, true),
+            (NOW + 300, true),
+            (NOW - 300, true),
+            (NOW + 301, false),
+            (NOW - 301, false),
+            (0, false),
+        ] {
             assert_eq!(check(&header, b"{}", now_s), holds, "{now_s}");
         }
         assert!(!check(&header, b"{ }", NOW), "another body");

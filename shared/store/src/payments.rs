@@ -68,7 +68,8 @@ impl Store {
     /// database's clock. Errors: `NotFound`, also for another user's order.
     pub async fn begin_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
         let recorded = transact!(self, |tx| {
-            Ok(record(tx, attempt, order, user, SHOP).await? || record(tx, attempt, order, user, SPIKE).await?)
+            Ok(record(tx, attempt, order, user, SHOP).await?
+                || record(tx, attempt, order, user, SPIKE).await?)
         });
         match recorded {
             Ok(_) | Err(StoreError::Conflict { what: Conflict::Other }) => {}
@@ -82,7 +83,7 @@ impl Store {
                 Err(StoreError::NotFound)
             };
         }
-        let status = self.payable_status(order, user).await?.ok_or(StoreError::NotFound)?;
+        let status = self.order_status(order, user).await?.ok_or(StoreError::NotFound)?;
         let others = self.payments_of(&[order]).await?;
         let open = others.iter().find(|other| other.status == AttemptStatus::Open);
         Ok(match open.filter(|_| status == OrderStatus::Pending) {
@@ -175,11 +176,12 @@ impl Store {
         })
     }
 
-    /// The status of an order of this user, of either kind.
-    async fn payable_status(&self, order: OrderId, user: UserId) -> Result<Option<OrderStatus>> {
+    /// The status of an order of this user, of either kind; another user's order is as absent as an unknown one.
+    pub async fn order_status(&self, order: OrderId, user: UserId) -> Result<Option<OrderStatus>> {
         read!(self, |conn| {
             for [table, id, _] in [SHOP, SPIKE] {
-                let text = AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
+                let text =
+                    AssertSqlSafe(format!("SELECT status FROM {table} WHERE {id} = ? AND user_id = ?"));
                 let row = query(text).bind(&order.bytes()[..]).bind(user.0).fetch_optional(conn).await?;
                 if let Some(row) = row {
                     return Ok(Some(status_at(&row, "status")?));

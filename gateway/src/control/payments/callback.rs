@@ -15,7 +15,7 @@ use crate::control::{Answer, Control, Refusal, Result};
 const BODY_BYTES_MAX: usize = 4096;
 
 /// Header `Spike-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`; body `attempt_id` and `outcome`
-/// (`captured` or `declined`). 200 with the attempt's status, also when it is sent again. 403 `bad-signature`.
+/// (`captured` or `declined`). 200 with the attempt's status, also when it is sent again. 400 `bad-signature`.
 pub(in crate::control) async fn callback(
     State(control): State<Arc<Control>>,
     headers: HeaderMap,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::control::idempotency::{Done, Keyed, Turn};
 use crate::control::order_history::{order_of, payment_view};
+use crate::control::shop_orders::found;
 use crate::control::{Control, Fields, Identity, Named, Refusal, Result};
 
 /// Body: nothing, or outside prod `simulate`: how the simulated provider behaves (`success`, `decline`, `timeout`,
@@ -26,6 +27,7 @@ pub(in crate::control) async fn pay(
     mut request: Keyed,
 ) -> Result<Response> {
     let simulate = simulate(&mut request.fields, control.config.profile);
+    found(&control, order, identity.user).await?;
     let claim = match request.claim(&control, identity.user, "POST /orders/{order}/pay").await? {
         Turn::Run(claim) => claim,
         Turn::Replay(response) => return Ok(response),

@@ -13,6 +13,7 @@ mod sessions;
 mod timing;
 mod shop;
 mod shop_orders;
+mod timing;
 mod wrong_input;
 
 pub use api::Api;

@@ -24,8 +24,7 @@ impl Shop {
 
     /// With these settings besides.
     pub async fn open_with(settings: &[(&str, &str)]) -> Self {
-        let patient =
-            [("SPIKE_PAYMENTS_TIMEOUT_MS", "300"), ("SPIKE_PAYMENTS_SIMULATED_DELAY_MS", "900")];
+        let patient = [("SPIKE_PAYMENTS_TIMEOUT_MS", "300"), ("SPIKE_PAYMENTS_SIMULATED_DELAY_MS", "900")];
         let api = Api::start_with(&[&patient[..], settings].concat()).await;
         let (_, admin) = api.account("admin", Role::Admin).await;
         let (user, buyer) = api.account("ann", Role::User).await;

@@ -28,7 +28,8 @@ async fn an_order_is_priced_taken_and_shown_to_its_buyer_only() {
         (&json!("ordinary"), &json!("pending"), &wish["amount"], &json!([]))
     );
     let price = json!({"minor": 500, "currency": "EUR"});
-    let item = |at: usize, units: u32| json!({"product_id": shop.products[at], "quantity": units, "price": price});
+    let item =
+        |at: usize, units: u32| json!({"product_id": shop.products[at], "quantity": units, "price": price});
     assert_eq!(data["items"], json!([item(0, 2), item(1, 1)]));
     assert_eq!(shop.figures().await, [(8, 2, 0), (9, 1, 0)]);
     assert_eq!(shop.api.get(&place, Some(&shop.buyer)).await.data(), data);
@@ -53,9 +54,7 @@ async fn what_is_no_order_takes_nothing_and_is_told_why() {
     let [one, two] = shop.products;
     let item = |product: i64, units: i64| json!({"product_id": product, "quantity": units});
     let of = |items: Vec<Value>| json!({ "items": items });
-    let with_amount = |minor: i64, currency: &str| {
-        json!({"items": [item(one, 1)], "amount": {"minor": minor, "currency": currency}})
-    };
+    let with_amount = |minor: i64, currency: &str| json!({"items": [item(one, 1)], "amount": {"minor": minor, "currency": currency}});
     let cases: Vec<(Value, u16, &str, &[&str])> = vec![
         (json!({}), 422, "validation", &["items"]),
         (of(vec![]), 422, "validation", &["items"]),
@@ -68,7 +67,12 @@ async fn what_is_no_order_takes_nothing_and_is_told_why() {
         (of(vec![item(one, 10_001)]), 422, "validation", &["items.0.quantity"]),
         (of(vec![item(0, 1)]), 422, "validation", &["items.0.product_id"]),
         (of(vec![item(999_999, 1)]), 422, "validation", &["items"]),
-        (json!({"items": [{"product_id": one, "quantity": 1, "price": 1}]}), 422, "validation", &["items.0.price"]),
+        (
+            json!({"items": [{"product_id": one, "quantity": 1, "price": 1}]}),
+            422,
+            "validation",
+            &["items.0.price"],
+        ),
         (json!({"items": [item(one, 1)], "user_id": 1}), 422, "validation", &["user_id"]),
         (of(vec![item(one, 1), item(dollars, 1)]), 422, "validation", &["items"]),
         (with_amount(-1, "EUR"), 422, "validation", &["amount.minor"]),
@@ -139,7 +143,11 @@ async fn an_order_sent_again_is_answered_byte_for_byte() {
     let short = shop.wish([0, 9]);
     for replayed in [false, true] {
         let refused = shop.press("/orders", "short", &short).await;
-        assert_eq!((refused.status, refused.reason()), (409, "insufficient-inventory"), "a refusal is kept too");
+        assert_eq!(
+            (refused.status, refused.reason()),
+            (409, "insufficient-inventory"),
+            "a refusal is kept too"
+        );
         assert_eq!(refused.headers.contains_key("idempotent-replayed"), replayed);
     }
     let (_, bob) = shop.api.account("bob", Role::User).await;
@@ -161,7 +169,9 @@ async fn the_same_order_many_times_at_once_is_one_order() {
     assert_eq!(fresh, 1, "one did it");
     assert!(made.windows(2).all(|pair| pair[0].without_id() == pair[1].without_id()));
     let others = answers.iter().filter(|answer| answer.status != 201);
-    assert!(others.map(|answer| (answer.status, answer.reason())).all(|told| told == (409, "request-in-flight")));
+    assert!(
+        others.map(|answer| (answer.status, answer.reason())).all(|told| told == (409, "request-in-flight"))
+    );
     assert_eq!(shop.figures().await, [(9, 1, 0), (9, 1, 0)]);
 }
 
@@ -195,7 +205,8 @@ async fn orders_of_both_kinds_are_one_list() {
     for number in 0..3 {
         orders.push(shop.order([1, 0]).await.to_string());
         let (_, event) = shop.api.sale(&shop.admin, 10).await;
-        orders.push(super::sales::written_at(&shop.api, event, shop.user, number, now_ms()).await.to_string());
+        orders
+            .push(super::sales::written_at(&shop.api, event, shop.user, number, now_ms()).await.to_string());
     }
     orders.sort();
     orders.reverse();
@@ -203,14 +214,24 @@ async fn orders_of_both_kinds_are_one_list() {
     loop {
         let page = shop.api.get(&path, Some(&shop.buyer)).await.data().clone();
         for item in page["items"].as_array().unwrap() {
-            let one = shop.api.get(&format!("/orders/{}", item["order_id"].as_str().unwrap()), Some(&shop.buyer)).await;
+            let one = shop
+                .api
+                .get(&format!("/orders/{}", item["order_id"].as_str().unwrap()), Some(&shop.buyer))
+                .await;
             assert_eq!(one.data(), item, "as in the list");
-            seen.push((item["order_id"].as_str().unwrap().to_owned(), item["kind"].as_str().unwrap().to_owned()));
+            seen.push((
+                item["order_id"].as_str().unwrap().to_owned(),
+                item["kind"].as_str().unwrap().to_owned(),
+            ));
         }
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/orders?page_size=2&cursor={cursor}");
     }
-    assert_eq!(seen.iter().map(|(order, _)| order.clone()).collect::<Vec<_>>(), orders, "newest first, each once");
+    assert_eq!(
+        seen.iter().map(|(order, _)| order.clone()).collect::<Vec<_>>(),
+        orders,
+        "newest first, each once"
+    );
     assert_eq!(seen.iter().filter(|(_, kind)| kind == "spike").count(), 3);
     let spike = &seen.iter().find(|(_, kind)| kind == "spike").unwrap().0;
     let paid = shop.pay(OrderId::parse(spike).unwrap(), "pay-spike", "success").await;
@@ -262,7 +283,11 @@ async fn crashes() {
         let order = shop.order([0, 1]).await;
         let paid = crashed_and_retried(&shop, point, &format!("/orders/{order}/pay"), &json!({})).await;
         assert_eq!((paid.status, &paid.data()["status"]), (200, &json!("paid")), "{point}");
-        assert_eq!(shop.standing(order).await, ("paid".into(), vec!["captured".into()]), "{point}: one attempt");
+        assert_eq!(
+            shop.standing(order).await,
+            ("paid".into(), vec!["captured".into()]),
+            "{point}: one attempt"
+        );
         let sold = u32::try_from(number).unwrap() + 1;
         assert_eq!(shop.figures().await[1], (10 - sold, 0, sold), "{point}");
     }
