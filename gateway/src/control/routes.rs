@@ -17,8 +17,8 @@ use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{
-    Control, audit, auth, events, inventory, me, operations, order_history, orders, payments, products, recorded,
-    sessions, shop_orders, users,
+    Control, audit, auth, events, inventory, me, operations, order_history, orders, payments, products,
+    recorded, sessions, shop_orders, users,
 };
 
 /// Who may call a route.

@@ -4,6 +4,6 @@ mod ending;
 mod faults;
 mod late;
 mod path;
-mod purge;
 mod payments;
+mod purge;
 mod sale;

@@ -10,7 +10,6 @@ mod operations;
 mod payments;
 mod sales;
 mod sessions;
-mod timing;
 mod shop;
 mod shop_orders;
 mod timing;
