@@ -18,6 +18,7 @@ mod fresh;
 mod fuzz_api;
 mod http;
 mod killed;
+mod life;
 mod poll;
 mod process;
 mod redis_down;

@@ -36,7 +36,8 @@ pub struct Shop {
     /// Its variables.
     pub env: Env,
     config: Config,
-    http: SocketAddr,
+    /// Where it serves buyers.
+    pub http: SocketAddr,
     runtime: Runtime,
     buyers: Vec<(UserId, String)>,
     admin: String,
@@ -91,16 +92,16 @@ impl Shop {
     pub fn open(&self, sale: Sale) -> EventId {
         let price = json!({ "minor": 100, "currency": "EUR" });
         let product = json!({ "sku": "THING", "name": "Thing", "price": price, "stock": sale.total });
-        let product = self.as_admin("/api/v1/products", &product);
+        let product = self.as_admin("POST", "/api/v1/products", &product);
         let moment = |in_ms: i64| rfc3339(now_ms().checked_add_signed(in_ms).expect("a time after 1970"));
         let event = json!({
             "product_id": product["id"], "name": "Sale", "price": price, "total": sale.total,
             "per_user_limit": sale.per_user_limit, "pay_timeout_s": 3600,
             "starts_at": moment(sale.opens_in_ms), "ends_at": moment(sale.ends_in_ms),
         });
-        let event = self.as_admin("/api/v1/admin/spike/events", &event);
+        let event = self.as_admin("POST", "/api/v1/admin/spike/events", &event);
         let event = EventId(event["id"].as_i64().expect("an id"));
-        self.as_admin(&format!("/api/v1/admin/spike/events/{event}/warmup"), &json!({}));
+        self.as_admin("POST", &format!("/api/v1/admin/spike/events/{event}/warmup"), &json!({}));
         self.wait_selling(event);
         event
     }
@@ -159,7 +160,8 @@ impl Shop {
     /// Waits until nothing is under way, then takes the figures.
     pub fn at_rest(&self, event: EventId) -> Conservation {
         until("nothing is under way", || {
-            let answer = self.as_admin(&format!("/api/v1/admin/spike/events/{event}/warmup"), &json!({}));
+            let answer =
+                self.as_admin("POST", &format!("/api/v1/admin/spike/events/{event}/warmup"), &json!({}));
             let figure = |name: &str| answer["conservation"][name].as_i64().expect("a figure");
             let [s, r, l, f, k] = ["S", "R", "L", "F", "K"].map(figure);
             let stats = self.get(&format!("/api/v1/spike/events/{event}/stats"))?.json();
@@ -198,14 +200,17 @@ impl Shop {
         answer.json()["data"]["status"].as_str().map(str::to_owned)
     }
 
-    fn get(&self, path: &str) -> Option<Answer> {
+    /// What anybody may see; `None` unless it is a 200.
+    pub fn get(&self, path: &str) -> Option<Answer> {
         http::try_call(self.http, "GET", path, &[], None).filter(|answer| answer.status == 200)
     }
 
-    fn as_admin(&self, path: &str, body: &Value) -> Value {
+    /// The data of an administrator's request that must succeed, whatever version of a thing it changes.
+    pub fn as_admin(&self, method: &str, path: &str, body: &Value) -> Value {
         let bearer = format!("Bearer {}", self.admin);
         let body = body.to_string();
-        let answer = http::call(self.http, "POST", path, &[("Authorization", &bearer)], Some(&body));
+        let headers = [("Authorization", &*bearer), ("If-Match", "*")];
+        let answer = http::call(self.http, method, path, &headers, Some(&body));
         assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.head, answer.json());
         answer.json()["data"].take()
     }

@@ -121,11 +121,15 @@ impl Fields {
 
     /// A moment, in Unix milliseconds.
     pub fn moment(&mut self, name: &str) -> u64 {
-        let moment = self.take(name).and_then(|value| {
-            let moment = value.as_str().and_then(parse_rfc3339);
-            moment.or_else(|| self.wrong(name, "must be an RFC 3339 time, such as 2026-11-22T09:30:00Z"))
-        });
+        let moment = self.optional_moment(name);
         self.required(name, moment)
+    }
+
+    /// The same, absent or null.
+    pub fn optional_moment(&mut self, name: &str) -> Option<u64> {
+        let value = self.take(name)?;
+        let moment = value.as_str().and_then(parse_rfc3339);
+        moment.or_else(|| self.wrong(name, "must be an RFC 3339 time, such as 2026-11-22T09:30:00Z"))
     }
 
     /// As [`Fields::money`], absent or null.

@@ -18,7 +18,7 @@ use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{
     Control, audit, auth, events, inventory, me, operations, order_history, orders, payments, products,
-    recorded, sessions, shop_orders, users,
+    reconcile, recorded, sessions, shop_orders, users,
 };
 
 /// Who may call a route.
@@ -145,10 +145,13 @@ routes! {
     PATCH "/api/v1/admin/users/{user}" Admin Cold => users::change;
     GET "/api/v1/admin/audit" Admin Cold => audit::list;
     POST "/api/v1/admin/spike/events" Admin Cold => events::create;
+    PATCH "/api/v1/admin/spike/events/{event}" Admin Cold => events::change;
+    DELETE "/api/v1/admin/spike/events/{event}" Admin Cold => events::delete;
     POST "/api/v1/admin/spike/events/{event}/warmup" Admin Waiting => operations::warmup;
     POST "/api/v1/admin/spike/events/{event}/pause" Admin Waiting => operations::pause;
     POST "/api/v1/admin/spike/events/{event}/resume" Admin Waiting => operations::resume;
     POST "/api/v1/admin/spike/events/{event}/close" Admin Waiting => operations::close;
+    POST "/api/v1/admin/spike/events/{event}/reconcile" Admin Waiting => reconcile::reconcile;
 }
 
 /// A hot route's request that the hot cores did not take for one of theirs, because its ids are none.

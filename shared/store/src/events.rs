@@ -64,6 +64,54 @@ pub struct WatchedEvent {
     pub state: EventState,
 }
 
+/// Which events, and which page of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventList {
+    /// Only those in this state.
+    pub state: Option<EventState>,
+    /// What they are sorted by; those that are equal in it, by id.
+    pub sort: EventSort,
+    /// From the largest to the smallest.
+    pub descending: bool,
+    /// From 1.
+    pub page: u32,
+    /// Events of a page.
+    pub page_size: u32,
+}
+
+/// What events are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSort {
+    /// The order in which they were created.
+    Id,
+    /// Their start.
+    StartsAt,
+    /// Their end.
+    EndsAt,
+}
+
+impl EventSort {
+    /// Every order.
+    pub const ALL: [Self; 3] = [Self::Id, Self::StartsAt, Self::EndsAt];
+
+    /// The word a client says.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::StartsAt => "starts_at",
+            Self::EndsAt => "ends_at",
+        }
+    }
+
+    fn column(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::StartsAt => "starts_at_ms",
+            Self::EndsAt => "ends_at_ms",
+        }
+    }
+}
+
 /// What [`EventRow::read`] wants.
 pub(crate) const COLUMNS: &str = "id, product_id, name, total, reserved, paid, returned, price_minor, currency, per_user_limit, \
      pay_timeout_s, starts_at_ms, ends_at_ms, state, epoch, version, updated_at_ms";
@@ -93,14 +141,21 @@ impl Store {
         })
     }
 
-    /// All events, newest first; `page` counts from 1.
-    pub async fn list_events(&self, page: u32, page_size: u32) -> Result<Page<EventRow>> {
-        let text =
-            AssertSqlSafe(format!("SELECT {COLUMNS} FROM spike_events ORDER BY id DESC LIMIT ? OFFSET ?"));
+    /// A page of events.
+    pub async fn list_events(&self, list: &EventList) -> Result<Page<EventRow>> {
+        let filter = match list.state {
+            Some(state) => format!("WHERE state = {}", state.code()),
+            None => String::new(),
+        };
+        let (by, way) = (list.sort.column(), if list.descending { "DESC" } else { "ASC" });
+        let text = AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM spike_events {filter} ORDER BY {by} {way}, id {way} LIMIT ? OFFSET ?"
+        ));
+        let count = AssertSqlSafe(format!("SELECT COUNT(*) AS total FROM spike_events {filter}"));
         read!(self, |conn| {
-            let rows =
-                query(text).bind(page_size).bind(offset(page, page_size)).fetch_all(&mut *conn).await?;
-            let count = query("SELECT COUNT(*) AS total FROM spike_events").fetch_one(conn).await?;
+            let rows = query(text).bind(list.page_size).bind(offset(list.page, list.page_size));
+            let rows = rows.fetch_all(&mut *conn).await?;
+            let count = query(count).fetch_one(conn).await?;
             Ok(Page {
                 items: rows.iter().map(EventRow::read).collect::<Result<_>>()?,
                 total: u64_at(&count, "total")?,

@@ -60,7 +60,7 @@ pub use error::{Cause, Conflict, Result, StoreError};
 pub use event_changes::EventChange;
 pub use event_schedule::Schedule;
 pub use event_units::UnitsToMove;
-pub use events::{EventRow, NewEvent, WatchedEvent};
+pub use events::{EventList, EventRow, EventSort, NewEvent, WatchedEvent};
 pub use expected::Expected;
 pub use idempotency::{KeyTurn, KeyedRequest};
 pub use insert::InsertOutcome;

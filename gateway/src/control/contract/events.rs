@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use spike_domain::{EventDef, Reason};
+use spike_store::EventSort;
 
 use super::catalogue::page_of;
 use super::operation::Operation;
@@ -14,8 +15,10 @@ use crate::control::products::PRICE_MINOR_MAX;
 pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
     let operation = |id, summary| Operation::new("spike", id, summary);
     Some(match (method, path) {
-        ("GET", "/api/v1/spike/events") => operation("listEvents", "Sales, newest first")
+        ("GET", "/api/v1/spike/events") => operation("listEvents", "Sales, newest first unless sorted otherwise")
             .paged()
+            .query("state", "Only those in this state.", event_state())
+            .query("sort", "A field, then `,asc` (also when left out) or `,desc`.", word(event_sorts()))
             .answers(200, "A page of events", page_of("Event"), &[]),
         ("GET", "/api/v1/spike/events/{event}") => operation("getEvent", "One sale")
             .notes("Answered from memory, with the stock as last seen; an event closed long ago comes without it.")
@@ -119,6 +122,39 @@ fn administration(method: &str, path: &str) -> Option<Operation> {
             ]))
             .answers(201, "The event", named("Event"), &["Location"])
             .refuses(&[Reason::InsufficientInventory, Reason::Conflict]),
+        ("PATCH", "/api/v1/admin/spike/events/{event}") => {
+            operation("changeEvent", "Change a sale before it starts")
+                .notes("A changed `total` moves units between the event and the product's inventory.")
+                .takes("IfMatch")
+                .body(request([
+                    optional("name", text(1..=200)),
+                    optional("price", money(PRICE_MINOR_MAX)),
+                    optional("total", count(1..=EventDef::TOTAL_MAX)),
+                    optional("starts_at", moment()),
+                    optional("ends_at", moment()),
+                    optional("per_user_limit", count(1..=EventDef::PER_USER_LIMIT_MAX)),
+                    optional("pay_timeout_s", count(1..=EventDef::PAY_TIMEOUT_S_MAX)),
+                ]))
+                .answers(200, "The event", named("Event"), &["ETag"])
+                .refuses(&[
+                    Reason::InsufficientInventory,
+                    Reason::Conflict,
+                    Reason::PreconditionFailed,
+                    Reason::PreconditionRequired,
+                ])
+        }
+        ("DELETE", "/api/v1/admin/spike/events/{event}") => {
+            operation("deleteEvent", "Delete a sale that was never warmed up")
+                .takes("IfMatch")
+                .answers_with(204, "It is gone; its units are back in the inventory", json!({}), &[])
+                .refuses(&[Reason::Conflict, Reason::PreconditionFailed, Reason::PreconditionRequired])
+        }
+        ("POST", "/api/v1/admin/spike/events/{event}/reconcile") => {
+            operation("reconcileEvent", "Compare the ledger with the database")
+                .notes("A report: nothing is changed.")
+                .answers(200, "The figures and every difference found", named("Reconciled"), &[])
+                .refuses(&[Reason::Conflict, Reason::Recovering])
+        }
         ("POST", "/api/v1/admin/spike/events/{event}/warmup") => {
             verb("warmUpEvent", "Bring the stock into the ledger")
         }
@@ -140,6 +176,9 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("stock", nullable(units())),
         required("in_flight", nullable(units())),
         required("reserved", units()),
+        required("pending", units()),
+        required("sold", units()),
+        required("returned", units()),
         required("version", nullable(units())),
     ]);
     let queued = object([
@@ -161,7 +200,17 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("conservation", named("Conservation")),
         required("exact", flag()),
     ]);
+    let difference =
+        object([required("kind", words()), required("count", figure()), required("examples", list(uuid()))]);
+    let reconciled = object([
+        required("event", named("Event")),
+        required("conservation", named("Conservation")),
+        required("exact", flag()),
+        required("returned", units()),
+        required("differences", list(difference)),
+    ]);
     vec![
+        ("Reconciled", reconciled),
         ("Event", event()),
         ("EventPage", shown),
         ("EventStats", stats),
@@ -174,6 +223,11 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 const CLAIM_STATES: [&str; 6] = ["queued", "pending", "paid", "cancelled", "rejected", "lost"];
+
+fn event_sorts() -> impl Iterator<Item = String> {
+    let fields = EventSort::ALL.map(EventSort::as_str).into_iter();
+    fields.flat_map(|field| ["", ",asc", ",desc"].map(|way| format!("{field}{way}")))
+}
 
 fn event_state() -> Value {
     word(["scheduled", "open", "paused", "closed"])
@@ -191,6 +245,7 @@ fn event() -> Value {
         required("starts_at", moment()),
         required("ends_at", moment()),
         required("state", event_state()),
+        absent_or("version", units()),
     ])
 }
 

@@ -6,6 +6,7 @@ mod api;
 mod brute_force;
 mod catalogue;
 mod every_route;
+mod life;
 mod operations;
 mod payments;
 mod sales;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::Api;
 
 /// Opens the ledger of each event an operator wants open, and follows later wishes, until aborted.
-fn watch(store: Store, ledger: Stock) -> JoinHandle<()> {
+pub fn watch(store: Store, ledger: Stock) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         loop {

@@ -78,7 +78,7 @@ async fn an_event_takes_its_units_out_of_the_inventory() {
     assert_eq!(
         stats.data(),
         &json!({"event_id": event, "state": "scheduled", "ledger": null, "total": 60, "stock": null,
-            "in_flight": null, "reserved": 0, "version": null})
+            "in_flight": null, "reserved": 0, "pending": 0, "sold": 0, "returned": 0, "version": null})
     );
 }
 

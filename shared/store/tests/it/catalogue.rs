@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use spike_domain::{EventId, EventState, ProductId, Role, UserId};
-use spike_store::{Conflict, Inventory, NewUser, ProductList, Store, StoreError};
+use spike_store::{Conflict, EventList, EventSort, Inventory, NewUser, ProductList, Store, StoreError};
 
 use crate::sale::{Sale, new_event, new_product, order, order_of};
 
@@ -118,9 +118,10 @@ pub async fn lists_are_paged(store: &Store) {
         let product = store.create_product(new_product(&format!("LAMP-{number}"), 10), None).await.unwrap();
         ids.push((product, store.create_event(new_event(product, 1, 60), None).await.unwrap()));
     }
+    let latest = EventList { state: None, sort: EventSort::Id, descending: true, page: 1, page_size: 2 };
     for (page, want) in [(1, &[4usize, 3][..]), (3, &[0]), (4, &[])] {
         let products = store.list_products(&newest(page)).await.unwrap();
-        let events = store.list_events(page, 2).await.unwrap();
+        let events = store.list_events(&EventList { page, ..latest }).await.unwrap();
         assert_eq!((products.total, events.total), (5, 5));
         let got: Vec<_> =
             products.items.iter().map(|p| p.id).zip(events.items.iter().map(|e| e.def.id)).collect();

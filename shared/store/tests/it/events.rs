@@ -4,8 +4,8 @@
 use spike_domain::clock::now_ms;
 use spike_domain::{EventState, OrderStatus, ProductId, QueuedOrder, UserId, Window};
 use spike_store::{
-    Change, Conflict, EventChange, EventRow, Fenced, Inventory, MovementKind, NewEvent, Schedule, Store,
-    StoreError,
+    Change, Conflict, EventChange, EventList, EventRow, EventSort, Fenced, Inventory, MovementKind, NewEvent,
+    Schedule, Store, StoreError,
 };
 
 use crate::sale::{Sale, done, new_event, new_product, order, order_of, price};
@@ -105,6 +105,31 @@ pub async fn a_deleted_event_gives_its_units_back(store: &Store) {
         "it has a ledger"
     );
     assert_eq!(units(store, product).await, (3, 7, 0));
+}
+
+pub async fn events_are_listed_by_state_and_time(store: &Store) {
+    let product = store.create_product(new_product("LAMP", 10), None).await.unwrap();
+    let mut ids = Vec::new();
+    for (starts_in_s, lasts_s) in [(3000, 10), (1000, 9000), (2000, 100)] {
+        let starts_at_ms = now_ms() + starts_in_s * 1000;
+        let window = Window { starts_at_ms, ends_at_ms: starts_at_ms + lasts_s * 1000 };
+        ids.push(store.create_event(NewEvent { window, ..later(product, 1) }, None).await.unwrap());
+    }
+    store.set_event_state(ids[1], EventState::Open).await.unwrap();
+    let all = EventList { state: None, sort: EventSort::Id, descending: true, page: 1, page_size: 2 };
+    for (list, total, want) in [
+        (all, 3, vec![2, 1]),
+        (EventList { page: 2, ..all }, 3, vec![0]),
+        (EventList { sort: EventSort::StartsAt, descending: false, ..all }, 3, vec![1, 2]),
+        (EventList { sort: EventSort::EndsAt, ..all }, 3, vec![1, 0]),
+        (EventList { state: Some(EventState::Open), ..all }, 1, vec![1]),
+        (EventList { state: Some(EventState::Scheduled), descending: false, ..all }, 2, vec![0, 2]),
+        (EventList { state: Some(EventState::Closed), ..all }, 0, vec![]),
+    ] {
+        let page = store.list_events(&list).await.unwrap();
+        let got: Vec<_> = page.items.iter().map(|row| row.def.id).collect();
+        assert_eq!((page.total, got), (total, want.iter().map(|at| ids[*at]).collect()), "{list:?}");
+    }
 }
 
 pub async fn an_event_follows_its_schedule(store: &Store) {

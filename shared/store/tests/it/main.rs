@@ -67,7 +67,7 @@ mod contract {
         idempotency: a_key_runs_once_and_replays_its_answer
             a_request_that_died_is_done_again_under_its_own_id of_many_requests_at_once_one_runs
             keys_are_forgotten_after_their_time;
-        events: an_event_changes_until_it_starts a_deleted_event_gives_its_units_back an_event_follows_its_schedule
+        events: events_are_listed_by_state_and_time an_event_changes_until_it_starts a_deleted_event_gives_its_units_back an_event_follows_its_schedule
             a_closed_event_returns_what_nobody_holds_once units_add_up_whatever_happens_first
             a_users_order_in_an_event_is_the_live_one;
         products: a_product_changes_in_the_version_that_was_seen one_of_many_who_saw_the_same_version_changes_it
