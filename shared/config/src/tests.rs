@@ -280,6 +280,7 @@ fn eddsa_needs_its_key_and_no_secret() {
     let own = EXAMPLE_KEY.replace("IJ1h", "IJ1i");
     let env = [
         ("SPIKE_PROFILE", "prod"),
+        ("SPIKE_ADMIN_EMAIL", ""),
         ("SPIKE_AUTH_ALGORITHM", "EdDSA"),
         ("SPIKE_AUTH_PRIVATE_KEY", own.as_str()),
         ("SPIKE_AUTH_RETIRED_KEYS", "old=HS256:0123456789abcdef0123456789abcdef"),

@@ -6,6 +6,7 @@ use crate::Reason;
 
 impl Reason {
     /// What the client should do, for the people who write it.
+    #[expect(clippy::too_many_lines, reason = "a table, one entry a reason")]
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Malformed => "Correct the request; the same one is refused again.",
