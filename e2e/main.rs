@@ -19,6 +19,7 @@ mod fuzz_api;
 mod http;
 mod killed;
 mod life;
+mod orders;
 mod poll;
 mod process;
 mod redis_down;
