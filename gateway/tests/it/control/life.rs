@@ -142,10 +142,10 @@ async fn a_reconciliation_names_what_does_not_add_up() {
     let epoch = api.ledger.meta(event).await.unwrap().unwrap().epoch;
     let press = |user| Buyer { user, order: OrderId::new(now_ms()), quantity: 2, key: None };
     let (first, second) = (press(ann), press(bob));
-    api.ledger.reserve(event, epoch, now_ms(), &[first.clone()]).await.unwrap();
+    api.ledger.reserve(event, epoch, now_ms(), std::slice::from_ref(&first)).await.unwrap();
     let entries = api.ledger.entries(event, None, 10).await.unwrap().entries;
     api.store.insert_entries(event, &entries).await.unwrap();
-    api.ledger.reserve(event, epoch, now_ms(), &[second.clone()]).await.unwrap();
+    api.ledger.reserve(event, epoch, now_ms(), std::slice::from_ref(&second)).await.unwrap();
     let sound = asked().await;
     assert_eq!(sound.data()["differences"], json!([]), "{}", sound.body);
     assert_eq!(sound.data()["conservation"], json!({"S": 10, "R": 6, "L": 2, "F": 2, "K": 0}));
