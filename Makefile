@@ -95,6 +95,10 @@ deny: ## licences, sources and duplicate crates, where cargo-deny is installed
 		cargo fetch --locked; cargo deny --offline check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences and sources not checked (cargo install cargo-deny)"; fi
 
+.PHONY: crowd
+crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products; the books must add up
+	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike-store --test it -- sixty_four_clients
+
 .PHONY: docs
 docs: ## write docs/ERRORS.md anew from the code
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-gateway --test it contract::dictionary

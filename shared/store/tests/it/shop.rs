@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use spike_domain::clock::now_ms;
-use spike_domain::{AttemptId, Money, OrderId, OrderStatus, ProductId, UserId};
-use spike_store::{Begun, NewShopOrder, Placement, ShopOrderRow, Store};
+use spike_domain::{AttemptId, Money, OrderId, OrderStatus, ProductId, UserId, Verdict};
+use spike_store::{Begun, KeyedRequest, NewShopOrder, Placement, ShopOrderRow, Store};
 
 use crate::sale::{new_product, price};
 
@@ -94,4 +94,38 @@ pub fn fresh_attempt() -> AttemptId {
 /// So many times the price of every product.
 pub fn times(units: u32) -> Money {
     price().times(units).unwrap()
+}
+
+/// Everything that is done to ordinary orders, payments and keys, once.
+pub async fn every_statement(store: &Store) {
+    let shop = Shop::of(store, &[9, 9]).await;
+    let (paid, other) =
+        (shop.placed(&shop.order(&[1, 1])).await.order, shop.placed(&shop.order(&[1, 0])).await.order);
+    let attempt = shop.begun(paid).await;
+    store.open_payments(0, 9).await.unwrap();
+    store.payment_asked(attempt).await.unwrap();
+    store.settle_payment(attempt, Verdict::Captured).await.unwrap();
+    store.untold_payments(9).await.unwrap();
+    store.payment_told(attempt).await.unwrap();
+    store.payments_of(&[paid, other]).await.unwrap();
+    store.cancel_shop_order(other, shop.buyers[0]).await.unwrap();
+    store.shop_orders_of_user(shop.buyers[0], None, 9).await.unwrap();
+    store.expire_shop_orders(9).await.unwrap();
+    store.record_simulated(attempt, Verdict::Captured, 0).await.unwrap();
+    store.simulated_payment(attempt).await.unwrap();
+    let request = KeyedRequest {
+        user: shop.buyers[0],
+        route: "route",
+        key: "key",
+        payload: &[0; 32],
+        effect: [0; 16],
+        lease_ms: 0,
+        keep_ms: 1000,
+    };
+    for _ in 0..2 {
+        store.claim_key(&request).await.unwrap();
+    }
+    store.release_key(&request, 0).await.unwrap();
+    store.finish_key(&request, [0; 16], b"answer").await.unwrap();
+    store.purge_keys(1000, 9).await.unwrap();
 }
