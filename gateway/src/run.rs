@@ -143,6 +143,7 @@ impl Sidecar {
         )
         .with_clock(move || timed.clock.read().unix_ms)
         .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
+        let cache = control.cache.counts();
         let follower = Follower::new(shared.clone(), backends.stock.clone(), backends.store.clone(), active);
         let relay = relay::run(
             RelayDeps {
@@ -170,7 +171,7 @@ impl Sidecar {
                 );
                 let threads =
                     gauge("spike_password_threads", "Threads that hash passwords.", hashing_threads);
-                metered.counters.render() + &queue + &threads
+                metered.counters.render() + &cache.render() + &queue + &threads
             }),
         };
         let mut others = JoinSet::new();

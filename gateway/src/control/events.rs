@@ -10,9 +10,10 @@ use spike_domain::clock::rfc3339;
 use spike_domain::{EventDef, EventId, ProductId, Reason, Window};
 use spike_store::{Conflict, EventChange, EventRow, Expected, NewEvent, StoreError};
 
+use super::cache::{Key, Loaded, Topic};
 use super::event_query::EventQuery;
-use super::preconditions::{IfMatch, tag_of};
-use super::products::PRICE_MINOR_MAX;
+use super::preconditions::{IfMatch, Known, tag_of};
+use super::products::{LIST_MAX_AGE_S, PRICE_MINOR_MAX};
 use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result};
 use crate::local::page::{Shown, event_page};
 
@@ -108,11 +109,17 @@ pub(super) async fn delete(
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
     EventQuery(list): EventQuery,
+    known: Known,
 ) -> Result<Answer> {
-    let page = control.store.list_events(&list).await?;
-    let items: Vec<Value> = page.items.iter().map(event_view).collect();
-    let query = PageQuery { page: list.page, page_size: list.page_size };
-    Ok(Answer::ok(query.view(&items, page.total)))
+    let store = control.store.clone();
+    let load = move || async move {
+        let page = store.list_events(&list).await?;
+        let items: Vec<Value> = page.items.iter().map(event_view).collect();
+        let query = PageQuery { page: list.page, page_size: list.page_size };
+        Ok(Loaded { data: Some(query.view(&items, page.total)), tag: None })
+    };
+    let cached = control.cache.read(Key::events(&list), load).await?;
+    Ok(Answer::cached(&known, cached, Some(LIST_MAX_AGE_S)))
 }
 
 /// One event from the database: for those too old for the hot cores' snapshot.
@@ -174,6 +181,7 @@ fn refused(error: StoreError, detail: &'static str) -> Refusal {
 
 /// A lost hint costs the gateways a poll.
 async fn tell_gateways(control: &Control, event: EventId) {
+    control.cache.changed(&[Topic::Events]).await;
     if let Err(error) = control.ledger.hint(event).await {
         tracing::debug!(%event, %error, "hint not sent");
     }

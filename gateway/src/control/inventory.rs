@@ -10,7 +10,7 @@ use spike_domain::{ProductId, Reason};
 use spike_store::{AdjustTo, Adjustment, Expected, Inventory, MovementRow, Store};
 
 use super::preconditions::{Known, MayMatch, tag_of};
-use super::products::STOCK_MAX;
+use super::products::{STOCK_MAX, changed};
 use super::query::LineQuery;
 use super::{Admin, Answer, Control, Fields, Named, Refusal, Result};
 
@@ -56,6 +56,8 @@ pub(super) async fn adjust(
     };
     let change = Adjustment { to, expected, actor: admin.user, reason };
     let units = control.store.adjust_inventory(product, change).await?;
+    // Lists may be filtered by what is in stock.
+    changed(&control, product).await;
     Ok(Answer::ok(inventory_view(product, units)).with_tag(&tag_of(units.version)))
 }
 

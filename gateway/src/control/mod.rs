@@ -20,6 +20,7 @@ use crate::tokens::Tokens;
 mod accept;
 mod audit;
 mod auth;
+mod cache;
 mod conservation;
 mod contract;
 mod credentials;
@@ -56,6 +57,7 @@ mod strict_json;
 mod users;
 
 pub use accept::{Form, form};
+pub use cache::{Cache, CacheCounts, Cached, Key, Loaded, Topic};
 pub use contract::{dictionary_markdown, document as openapi_document};
 pub use email::normalise as normalise_email;
 pub use events::event_view;
@@ -87,6 +89,8 @@ pub struct Control {
     pub logins: Arc<Logins>,
     /// Moves the money.
     pub provider: Arc<dyn PaymentProvider>,
+    /// What has been read of the catalogue.
+    pub cache: Arc<Cache>,
     /// The settings.
     pub config: Arc<Config>,
     /// How long an operator waits for a worker to carry a wish out; 10 s unless a test says otherwise.
@@ -96,17 +100,19 @@ pub struct Control {
 }
 
 impl Control {
-    /// A control API on the wall clock. Starts the password threads.
+    /// A control API on the wall clock. Starts the password threads and, where the ledger is in Redis, the cache's
+    /// follower.
     ///
     /// # Panics
-    /// Where the system has no thread or no randomness left at the start.
+    /// With a ledger in Redis, outside of a tokio runtime; where the system has no thread or no randomness left at the start.
     pub fn new(config: Arc<Config>, store: Store, ledger: Stock, tokens: Arc<Tokens>) -> Self {
         let passwords = Passwords::start(&config.auth).expect("threads and randomness for hashing passwords");
         let logins = Arc::new(Logins::new(&config.login));
         let now_ms = Box::new(spike_domain::clock::now_ms);
         let (worker_wait, on_panic) = (operations::WORKER_WAIT, Arc::new(|| ()));
         let provider = payments::provider(&config, &store, &ledger);
-        Self { store, ledger, tokens, provider, passwords, logins, config, worker_wait, now_ms, on_panic }
+        let cache = Cache::new(&config.cache, &ledger);
+        Self { store, ledger, tokens, provider, passwords, logins, cache, config, worker_wait, now_ms, on_panic }
     }
 
     /// Another clock, in Unix milliseconds: the one the hot cores check tokens with, or tokens minted here would be

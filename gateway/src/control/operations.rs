@@ -13,6 +13,7 @@ use spike_domain::{EventId, EventState, Reason};
 use spike_store::EventRow;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::cache::Topic;
 use super::events::{event_view, found};
 use super::{Admin, Answer, Control, Named, Refusal, Result, conservation};
 
@@ -93,6 +94,7 @@ async fn carry_out(control: &Control, event: EventId, wish: Wish) -> Result<Answ
         Some(state) => control.store.set_event_state(event, state).await?.state,
         None => row.state,
     };
+    control.cache.changed(&[Topic::Events]).await;
     let row = wait_for_worker(control, event, wanted).await?;
     let reading = conservation::read(control, event).await?;
     Ok(Answer::ok(json!({

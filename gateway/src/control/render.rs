@@ -17,6 +17,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::accept::{Form, form};
+use super::cache::Cached;
 use super::origin::RequestId;
 use super::preconditions::Known;
 use super::refusal::Refusal;
@@ -58,6 +59,21 @@ impl Answer {
         *response.status_mut() = StatusCode::CREATED;
         if let Ok(value) = HeaderValue::from_str(location) {
             response.headers_mut().insert(axum::http::header::LOCATION, value);
+        }
+        Self(response)
+    }
+
+    /// 200 with data from the cache, or 304 for a client that has it. `max_age` seconds are the client's own to keep it.
+    pub fn cached(known: &Known, cached: Cached, max_age: Option<u32>) -> Self {
+        let tag = cached.tag.clone();
+        let Self(mut response) = Self::unless_known(known, &tag, || {
+            let build = move |request_id: &str| envelope::ok_of_json(&cached.json, request_id);
+            Self(Unrendered::Answer(Arc::new(build)).into_response())
+        });
+        if let Some(seconds) = max_age
+            && let Ok(value) = HeaderValue::try_from(format!("public, max-age={seconds}"))
+        {
+            response.headers_mut().insert(CACHE_CONTROL, value);
         }
         Self(response)
     }

@@ -11,6 +11,7 @@ mod affinity;
 mod amqp;
 mod auth;
 mod backend;
+mod cache;
 mod checks;
 mod choice;
 mod data;
@@ -46,6 +47,7 @@ pub use affinity::allowed_cpus;
 pub use amqp::AmqpConfig;
 pub use auth::AuthConfig;
 pub use backend::Backend;
+pub use cache::CacheConfig;
 pub use data::DataConfig;
 pub use database::DatabaseConfig;
 pub use error::{ConfigError, ConfigErrors};
@@ -98,6 +100,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The outbox relay.
     pub relay: RelayConfig,
+    /// The read cache of the catalogue.
+    pub cache: CacheConfig,
     /// The snapshot follower.
     pub follower: FollowerConfig,
     /// The worker.
@@ -188,6 +192,7 @@ impl Config {
             amqp: AmqpConfig::read(reader),
             database: DatabaseConfig::read(reader),
             relay: RelayConfig::read(reader),
+            cache: CacheConfig::read(reader),
             follower: FollowerConfig::read(reader),
             worker: WorkerConfig::read(reader),
             outbox: OutboxConfig::read(reader),

@@ -391,6 +391,7 @@ fn the_docstrings_name_each_variable_and_what_is_allowed() {
         include_str!("amqp.rs"),
         include_str!("database.rs"),
         include_str!("relay.rs"),
+        include_str!("cache.rs"),
         include_str!("follower.rs"),
         include_str!("worker.rs"),
         include_str!("outbox.rs"),

@@ -91,6 +91,14 @@ impl Stock {
         }
     }
 
+    /// The Redis of the ledger, for connections of one's own; `None` where there is none.
+    pub fn redis_client(&self) -> Option<redis::Client> {
+        match &self.0 {
+            Kind::Redis { client, .. } => Some(client.clone()),
+            Kind::OneConnection(_) | Kind::Embedded(_) => None,
+        }
+    }
+
     /// The same ledger for the steps of one rebuild: should it restart in between, every later step fails.
     ///
     /// # Errors

@@ -92,7 +92,9 @@ fn list_operation(operation: Operation) -> Operation {
         .query("currency", "Priced in this currency, ISO 4217.", currency)
         .query("in_stock", "With units available, or without.", flag())
         .query("q", "The beginning of a name or a SKU.", text(1..=SEARCH_CHARS_MAX))
-        .answers(200, "A page of products", page_of("Product"), &[])
+        .takes("IfNoneMatch")
+        .answers(200, "A page of products", page_of("Product"), &["ETag", "Cache-Control"])
+        .answers_with(304, "The client has it", json!({}), &["ETag", "Cache-Control"])
 }
 
 fn adjust_operation(operation: Operation) -> Operation {

@@ -19,7 +19,9 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             .paged()
             .query("state", "Only those in this state.", event_state())
             .query("sort", "A field, then `,asc` (also when left out) or `,desc`.", word(event_sorts()))
-            .answers(200, "A page of events", page_of("Event"), &[]),
+            .takes("IfNoneMatch")
+            .answers(200, "A page of events", page_of("Event"), &["ETag", "Cache-Control"])
+            .answers_with(304, "The client has it", json!({}), &["ETag", "Cache-Control"]),
         ("GET", "/api/v1/spike/events/{event}") => operation("getEvent", "One sale")
             .notes("Answered from memory, with the stock as last seen; an event closed long ago comes without it.")
             .takes("IfNoneMatch")

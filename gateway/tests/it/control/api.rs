@@ -91,6 +91,12 @@ impl Api {
         Self { store, ledger, redis, config, ahead_ms, tokens, router, control, database }
     }
 
+    /// Another gateway's control API on the same servers, on a connection of its own.
+    pub fn beside(&self) -> Router {
+        let ledger = Stock::redis(&self.redis.url(), Timeouts::default()).unwrap();
+        router(Arc::new(Control::new(self.config.clone(), self.store.clone(), ledger, self.tokens.clone())))
+    }
+
     /// An account of that role, without a password anybody knows, and its token.
     pub async fn account(&self, name: &str, role: Role) -> (UserId, String) {
         let email = format!("{name}@shop.example");

@@ -4,6 +4,7 @@ mod accounts;
 mod administration;
 mod api;
 mod brute_force;
+mod cache;
 mod catalogue;
 mod every_route;
 mod life;
