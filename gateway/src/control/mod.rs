@@ -112,7 +112,19 @@ impl Control {
         let (worker_wait, on_panic) = (operations::WORKER_WAIT, Arc::new(|| ()));
         let provider = payments::provider(&config, &store, &ledger);
         let cache = Cache::new(&config.cache, &ledger);
-        Self { store, ledger, tokens, provider, passwords, logins, cache, config, worker_wait, now_ms, on_panic }
+        Self {
+            store,
+            ledger,
+            tokens,
+            provider,
+            passwords,
+            logins,
+            cache,
+            config,
+            worker_wait,
+            now_ms,
+            on_panic,
+        }
     }
 
     /// Another clock, in Unix milliseconds: the one the hot cores check tokens with, or tokens minted here would be

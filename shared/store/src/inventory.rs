@@ -151,7 +151,6 @@ pub(crate) async fn open_many(tx: &mut Conn, stock: &[(ProductId, u32)]) -> Resu
 
 /// Moves units from reserved back to available, also of a deleted product. Errors: `Corrupt` where fewer
 /// units are reserved.
-#[allow(dead_code, reason = "called once orders and closing events move units")]
 pub(crate) async fn give_back(tx: &mut Conn, product: ProductId, units: u32, cause: Cause<'_>) -> Result<()> {
     let delta = Delta { available: i64::from(units), reserved: -i64::from(units), sold: 0 };
     of_reserved(tx, product, MovementKind::Returned, delta, cause).await
@@ -159,7 +158,6 @@ pub(crate) async fn give_back(tx: &mut Conn, product: ProductId, units: u32, cau
 
 /// Moves units from reserved to sold, also of a deleted product. Errors: `Corrupt` where fewer units are
 /// reserved.
-#[allow(dead_code, reason = "called once orders and closing events move units")]
 pub(crate) async fn sell(tx: &mut Conn, product: ProductId, units: u32, cause: Cause<'_>) -> Result<()> {
     let delta = Delta { available: 0, reserved: -i64::from(units), sold: i64::from(units) };
     of_reserved(tx, product, MovementKind::Sold, delta, cause).await
@@ -176,7 +174,6 @@ pub(crate) async fn open(tx: &mut Conn, product: ProductId, units: u32, cause: C
     record(tx, product, MovementKind::Initial, delta, cause).await
 }
 
-#[allow(dead_code, reason = "as the two above")]
 async fn of_reserved(
     tx: &mut Conn,
     product: ProductId,

@@ -81,7 +81,6 @@ impl Cause<'_> {
     }
 
     /// An order, and who placed, paid or cancelled it; `None` for a deadline.
-    #[allow(dead_code, reason = "called once ordinary orders move units")]
     pub fn order(order: OrderId, actor: Option<UserId>) -> Self {
         Self { actor, order: Some(order), ..Self::default() }
     }

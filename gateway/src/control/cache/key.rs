@@ -85,6 +85,8 @@ impl fmt::Display for Topic {
 
 #[cfg(test)]
 mod tests {
+    use spike_store::EventSort;
+
     use super::*;
 
     #[test]
@@ -112,7 +114,8 @@ mod tests {
         assert!(
             !Key::products(&list).brief && Key::products(&ProductList { in_stock: Some(true), ..list }).brief
         );
-        let page = |page, page_size| Key::events(&EventList { page, page_size, ..EventList::default() });
+        let (state, sort, descending) = (None, EventSort::Id, true);
+        let page = |page, page_size| Key::events(&EventList { state, sort, descending, page, page_size });
         assert_ne!(page(1, 11).name, page(11, 1).name);
         assert!(page(1, 1).brief);
     }
