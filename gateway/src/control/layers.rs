@@ -82,6 +82,7 @@ mod tests {
     fn app(origins: &[String]) -> Router {
         let routes = Router::new()
             .route("/fine", get(async || Answer::ok(7)).put(async || Answer::ok(8)))
+            .route("/api/fine", get(async || Answer::ok(7)))
             .route("/planted", get(async || -> Answer { panic!("planted") }))
             .route("/slow", get(async || -> Answer { std::future::pending().await }));
         around(within(routes, Duration::from_millis(20)), origins, Arc::new(|| ()))
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!((&body["type"], &body["status"]), (&"/errors/not-found".into(), &404.into()));
         let (head, body) = ask(app(&[]), "GET", "/fine", &[("accept", "application/problem+json")]).await;
         assert_eq!((head.status().as_u16(), &body["data"]), (200, &7.into()));
-        let (head, body) = ask(app(&[]), "GET", "/fine", &[("accept", "text/html")]).await;
+        let (head, body) = ask(app(&[]), "GET", "/api/fine", &[("accept", "text/html")]).await;
         assert_eq!((head.status().as_u16(), &body["reason"]), (406, &"not-acceptable".into()));
     }
 

@@ -161,7 +161,7 @@ impl Shared {
         match tokio::time::timeout(self.timeout, pipe.query_async(&mut connection)).await {
             Ok(Ok(answer)) => Some(answer),
             failed => {
-                let error = failed.map(|answer| answer.err());
+                let error = failed.map(Result::err);
                 tracing::debug!(?error, "the shared cache does not answer");
                 let rest = self.elapsed_ms() + u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
                 self.resting_until.store(rest, Ordering::Relaxed);
