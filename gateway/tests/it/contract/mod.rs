@@ -1,5 +1,6 @@
 //! The contract's own files and routes.
 
+pub mod conformity;
 mod conventions;
 mod dictionary;
 mod pages;

@@ -20,6 +20,8 @@ use spike_stock::stock::Timeouts;
 use spike_store::{DatabaseSettings, NewAudit, NewSession, NewUser, SessionRules, Store};
 use tower::ServiceExt;
 
+use crate::contract::conformity;
+
 /// The API with its servers.
 pub struct Api {
     pub store: Store,
@@ -185,8 +187,15 @@ impl Api {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    /// Every answer to a request, whatever it is, is an envelope with the request's id.
+    /// Every answer to a request, whatever it is, is an envelope with the request's id, and as the document says.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let answer = self.read(request).await;
+        conformity::check(&method, &path, answer.status, &answer.headers, &answer.body);
+        answer
+    }
+
+    async fn read(&self, request: Request<Body>) -> Answer {
         let shown = format!("{} {}", request.method(), request.uri());
         let answer = self.answer(request).await;
         let (head, body) = answer.into_parts();
