@@ -85,3 +85,15 @@ fn rows_are_found_as_the_router_finds_them() {
         assert_eq!(template(method, path), want, "{method} {path}");
     }
 }
+
+#[test]
+#[should_panic(expected = "unforeseen")]
+fn a_field_that_the_document_does_not_name_is_noticed() {
+    let headers = HeaderMap::from_iter([
+        ("content-type".parse().unwrap(), "application/json".parse().unwrap()),
+        ("x-request-id".parse().unwrap(), "r".parse().unwrap()),
+    ]);
+    let page = json!({ "items": [], "page": 1, "page_size": 20, "total": 0, "unforeseen": 1 });
+    let body = json!({ "code": 0, "message": "OK", "data": page, "request_id": "r" });
+    check("GET", "/api/v1/products", 200, &headers, &body);
+}
