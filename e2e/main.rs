@@ -26,3 +26,4 @@ mod redis_down;
 mod revoked;
 mod shop;
 mod system;
+mod walkthrough;

@@ -62,6 +62,7 @@ pub async fn status(
     if let Some(wait) = wait
         && let Some(shown) = which.shown(&look)
         && !shown.news(headers)
+        && !which.over(&shown)
     {
         match outwait(core, &view, user, which, (wait, look), headers).await {
             Ok(later) => look = later,
@@ -109,6 +110,12 @@ pub fn unavailable(core: &Core, asked: &Asked) -> Answer {
 }
 
 impl Which {
+    /// Whether nothing can follow what was shown: of an order that has ended; in place of somebody's order in a sale
+    /// there may come another.
+    fn over(self, shown: &Shown) -> bool {
+        matches!(self, Self::One(_)) && shown.ended()
+    }
+
     /// The order as this look shows it.
     pub fn shown(self, look: &Look) -> Option<Shown> {
         let claim = match self {

@@ -5,8 +5,8 @@ use spike_domain::Reason;
 
 use super::operation::Operation;
 use super::schema::{
-    count, flag, id, list, moment, named, nullable, object, optional, request, required, text, units, word,
-    words,
+    count, flag, id, list, moment, named, nullable, object, optional, request, required, saying_any_of, text,
+    units, word, words,
 };
 
 pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
@@ -25,11 +25,14 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
         .notes(
             "May be repeated. A change ends every session of the account. At least one of role and disabled.",
         )
-        .body(request([
-            optional("role", role()),
-            optional("disabled", flag()),
-            optional("version", count(0..=u32::MAX)),
-        ]))
+        .body(saying_any_of(
+            request([
+                optional("role", role()),
+                optional("disabled", flag()),
+                optional("version", count(0..=u32::MAX)),
+            ]),
+            &["role", "disabled"],
+        ))
         .answers(200, "The account as it is now", named("Account"), &[])
         .refuses(&[Reason::PreconditionFailed, Reason::LastAdministrator, Reason::OwnAccount]),
         ("GET", "/api/v1/admin/audit") => operation("listAudit", "Who did what, newest first")

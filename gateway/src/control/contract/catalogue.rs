@@ -6,8 +6,8 @@ use spike_store::{MovementKind, ProductSort};
 
 use super::operation::Operation;
 use super::schema::{
-    count, flag, id, integer, list, moment, money, named, nullable, object, optional, request, required,
-    text, units, uuid, word, words,
+    absent_or, count, flag, id, integer, list, moment, money, named, nullable, object, optional, request,
+    required, text, units, uuid, word, words,
 };
 use crate::control::inventory::REASON_CHARS_MAX;
 use crate::control::product_query::SEARCH_CHARS_MAX;
@@ -33,7 +33,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             .answers_with(304, "The client has it", json!({}), &["ETag", "Cache-Control"]),
         ("PATCH", "/api/v1/products/{product}") => operation("changeProduct", "Change a product")
             .notes("What is absent or null stays as it is.")
-            .takes("IfMatch")
+            .takes("RequiredIfMatch")
             .body(request([
                 optional("sku", text(1..=64)),
                 optional("name", text(1..=200)),
@@ -44,7 +44,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             .refuses(&[Reason::SkuTaken, Reason::PreconditionRequired, Reason::PreconditionFailed]),
         ("DELETE", "/api/v1/products/{product}") => operation("deleteProduct", "Delete a product")
             .notes("It is gone from the catalogue; its SKU stays taken, its ledger stays readable.")
-            .takes("IfMatch")
+            .takes("RequiredIfMatch")
             .answers_with(204, "It is gone", json!({}), &[])
             .refuses(&[Reason::ProductInUse, Reason::PreconditionRequired, Reason::PreconditionFailed]),
         ("GET", "/api/v1/products/{product}/inventory") => {
@@ -98,24 +98,32 @@ fn list_operation(operation: Operation) -> Operation {
 }
 
 fn adjust_operation(operation: Operation) -> Operation {
-    let most = i64::from(STOCK_MAX);
     operation
         .notes(
             "Either `delta`, how many more or fewer (not 0), or `available`, how many there are; the second needs \
              `If-Match`. Every correction is a line of the ledger.",
         )
         .takes("IfMatch")
-        .body(request([
-            optional("delta", integer(-most..=most)),
-            optional("available", count(0..=STOCK_MAX)),
-            required("reason", text(1..=REASON_CHARS_MAX)),
-        ]))
+        .body(adjustment())
         .answers(200, "The units after it", named("Inventory"), &["ETag"])
         .refuses(&[
             Reason::InsufficientInventory,
             Reason::PreconditionRequired,
             Reason::PreconditionFailed,
         ])
+}
+
+/// One of `delta` and `available`, and not both.
+fn adjustment() -> Value {
+    let most = i64::from(STOCK_MAX);
+    let reason = || required("reason", text(1..=REASON_CHARS_MAX));
+    let nothing = |name| absent_or(name, json!({ "type": "null" }));
+    let mut delta = integer(-most..=most);
+    delta["not"] = json!({ "const": 0 });
+    json!({ "oneOf": [
+        request([required("delta", delta), nothing("available"), reason()]),
+        request([required("available", count(0..=STOCK_MAX)), nothing("delta"), reason()]),
+    ] })
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {

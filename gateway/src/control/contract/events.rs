@@ -45,7 +45,7 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
                 .answers_with(
                     200,
                     "A stream",
-                    json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+                    json!({ "text/event-stream": { "schema": state_event() } }),
                     &["Cache-Control"],
                 )
                 .answers_with(204, "Nothing follows what was seen", json!({}), &[])
@@ -69,6 +69,17 @@ fn status(id: &'static str, summary: &'static str) -> Operation {
         .takes("IfNoneMatch")
         .answers(200, "The order", json!({ "anyOf": [named("SpikeOrder"), named("ClaimView")] }), &["ETag?"])
         .answers_with(304, "Still in the state that `If-None-Match` names", json!({}), &["ETag"])
+}
+
+/// One event of the stream. `data` is the order as JSON.
+fn state_event() -> Value {
+    let data = json!({ "type": "string", "contentMediaType": "application/json" });
+    object([
+        required("id", word(CLAIM_STATES)),
+        required("event", json!({ "const": "status" })),
+        required("data", data),
+        absent_or("retry", units()),
+    ])
 }
 
 fn buy() -> Operation {
@@ -127,7 +138,7 @@ fn administration(method: &str, path: &str) -> Option<Operation> {
         ("PATCH", "/api/v1/admin/spike/events/{event}") => {
             operation("changeEvent", "Change a sale before it starts")
                 .notes("A changed `total` moves units between the event and the product's inventory.")
-                .takes("IfMatch")
+                .takes("RequiredIfMatch")
                 .body(request([
                     optional("name", text(1..=200)),
                     optional("price", money(PRICE_MINOR_MAX)),
@@ -147,7 +158,7 @@ fn administration(method: &str, path: &str) -> Option<Operation> {
         }
         ("DELETE", "/api/v1/admin/spike/events/{event}") => {
             operation("deleteEvent", "Delete a sale that was never warmed up")
-                .takes("IfMatch")
+                .takes("RequiredIfMatch")
                 .answers_with(204, "It is gone; its units are back in the inventory", json!({}), &[])
                 .refuses(&[Reason::Conflict, Reason::PreconditionFailed, Reason::PreconditionRequired])
         }

@@ -46,6 +46,14 @@ pub(in crate::control) fn object<const N: usize>(properties: [Property; N]) -> V
     schema
 }
 
+/// The body of a request, of which at least one of these fields must say something.
+pub(in crate::control) fn saying_any_of(mut schema: Value, names: &[&str]) -> Value {
+    let said =
+        |name: &&str| json!({ "required": [name], "properties": { *name: { "not": { "type": "null" } } } });
+    schema["anyOf"] = names.iter().map(said).collect();
+    schema
+}
+
 /// The schema, or null.
 pub(in crate::control) fn nullable(mut schema: Value) -> Value {
     let Some(Value::String(plain)) = schema.get("type").cloned() else {
