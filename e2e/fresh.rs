@@ -25,19 +25,7 @@ pub struct Fresh {
 impl Fresh {
     /// With settings of its own, after accounts (`email`, `role`) were made by the command line.
     pub fn start(settings: &[(&str, &str)], accounts: &[(&str, &str)]) -> Self {
-        let dir = fixture::folder("fresh");
-        let [http, ops, worker_ops] = [loopback(), loopback(), loopback()];
-        let mut env: Env = [
-            ("SPIKE_HTTP_LISTEN", http.to_string()),
-            ("SPIKE_HTTP_OPS_LISTEN", ops.to_string()),
-            ("SPIKE_WORKER_OPS_LISTEN", worker_ops.to_string()),
-            ("SPIKE_DATA_DIR", dir.join("data").display().to_string()),
-            ("SPIKE_HOT_PIN", "false".into()),
-            // A disk that many tests share may keep a file's first connection waiting.
-            ("SPIKE_DATABASE_ACQUIRE_TIMEOUT_MS", "60000".into()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let (dir, [http, ops], mut env) = place();
         env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         for (email, role) in accounts {
             let words = ["admin", "create-user", "--email", email, "--role", role, "--password", PASSWORD];
@@ -63,4 +51,22 @@ impl Fresh {
         let session = self.post("/auth/login", "", &json!({ "email": email, "password": PASSWORD }));
         session["access_token"].as_str().expect("a token").to_owned()
     }
+}
+
+/// A folder, addresses (of the API, of operations) and the variables that keep a process to them.
+pub fn place() -> (PathBuf, [SocketAddr; 2], Env) {
+    let dir = fixture::folder("fresh");
+    let [http, ops, worker_ops] = [loopback(), loopback(), loopback()];
+    let env: Env = [
+        ("SPIKE_HTTP_LISTEN", http.to_string()),
+        ("SPIKE_HTTP_OPS_LISTEN", ops.to_string()),
+        ("SPIKE_WORKER_OPS_LISTEN", worker_ops.to_string()),
+        ("SPIKE_DATA_DIR", dir.join("data").display().to_string()),
+        ("SPIKE_HOT_PIN", "false".into()),
+        // A disk that many tests share may keep a file's first connection waiting.
+        ("SPIKE_DATABASE_ACQUIRE_TIMEOUT_MS", "60000".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    (dir, [http, ops], env)
 }

@@ -3,10 +3,13 @@
 //! A `sh` block is run as it stands, all of them in one shell; the `text` block after it is what it prints, where `…`
 //! stands for anything.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use crate::fresh::Fresh;
+use crate::fresh::{Fresh, place};
+use crate::poll::until;
+use crate::process::command;
 
 /// Printed between the answers of two blocks.
 const CUT: &str = "--- next block ---";
@@ -29,6 +32,41 @@ fn the_walk_through_the_api_is_true() {
         for (got, want) in got.into_iter().zip(want) {
             assert!(matches(want, got), "{}\nprinted\n{got}\nand not\n{want}", step.command);
         }
+    }
+}
+
+#[test]
+fn the_lines_that_a_seeded_shop_prints_buy() {
+    let (dir, _, env) = place();
+    let (said, log) = (dir.join("said"), dir.join("serve.log"));
+    let mut serve = command(&["serve", "--seed"], &env, &dir);
+    serve.stdout(File::create(&said).expect("a file")).stderr(File::create(log).expect("a file"));
+    let _serve = Ended(spike_devstack::spawn_bound(serve).expect("the binary starts"));
+    let lines = until("it says how to buy", || {
+        let said = std::fs::read_to_string(&said).ok()?;
+        let (_, lines) = said.split_once("buy by hand:\n")?;
+        lines.contains("/metrics").then(|| lines.to_owned())
+    });
+    assert!(lines.lines().filter(|line| line.starts_with("  curl")).count() >= 4, "{lines}");
+    // The sale opens ten seconds later; until then the same lines are told so.
+    let printed = until("a press is accepted", || {
+        let printed = bash(&lines, &dir, &[]);
+        assert!(["not-started", "202 Accepted"].iter().any(|part| printed.contains(part)), "{printed}");
+        printed.contains("202 Accepted").then_some(printed)
+    });
+    for part in ["\"status\":\"queued\"", "\"event_id\"", "\"ledger\":\"open\"", "spike_"] {
+        assert!(printed.contains(part), "no {part} in {printed}");
+    }
+}
+
+/// A process that ends with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
