@@ -57,9 +57,9 @@ fn a_death_between_any_two_steps_loses_and_doubles_nothing() {
     }
 }
 
-/// Arms a process: it dies at its third time there, or its first where there may be no second.
+/// Arms a process: it dies the first time there, but lets the gateway answer a few buyers before.
 fn arm(system: &mut System, arrow: Arrow) -> &mut Process {
-    let times = if way(arrow) == Way::Buying { "2*off->1*return" } else { "1*return" };
+    let times = if arrow == Arrow::GatewayReserved { "2*off->1*return" } else { "1*return" };
     let process = who(system, arrow);
     process.launch_with(&[("FAILPOINTS", &format!("{}={times}", arrow.name()))]);
     process
