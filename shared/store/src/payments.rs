@@ -67,6 +67,14 @@ impl Store {
     /// Records an attempt to pay an order of `user`, of either kind, if it is pending and within its deadline by the
     /// database's clock. Errors: `NotFound`, also for another user's order.
     pub async fn begin_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
+        match self.try_payment(attempt, order, user).await? {
+            // Either its deadline has passed, or the attempt that was in the way ended a moment ago.
+            Begun::NotPayable(OrderStatus::Pending) => self.try_payment(attempt, order, user).await,
+            begun => Ok(begun),
+        }
+    }
+
+    async fn try_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
         let recorded = transact!(self, |tx| {
             Ok(record(tx, attempt, order, user, SHOP).await?
                 || record(tx, attempt, order, user, SPIKE).await?)
@@ -83,8 +91,9 @@ impl Store {
                 Err(StoreError::NotFound)
             };
         }
-        let status = self.order_status(order, user).await?.ok_or(StoreError::NotFound)?;
+        // The attempts first: one that is captured between the two reads has paid the order that is read after it.
         let others = self.payments_of(&[order]).await?;
+        let status = self.order_status(order, user).await?.ok_or(StoreError::NotFound)?;
         let open = others.iter().find(|other| other.status == AttemptStatus::Open);
         Ok(match open.filter(|_| status == OrderStatus::Pending) {
             Some(open) => Begun::InProgress(open.attempt),

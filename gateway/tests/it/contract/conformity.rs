@@ -93,7 +93,6 @@ fn a_field_that_the_document_does_not_name_is_noticed() {
         ("content-type".parse().unwrap(), "application/json".parse().unwrap()),
         ("x-request-id".parse().unwrap(), "r".parse().unwrap()),
     ]);
-    let page = json!({ "items": [], "page": 1, "page_size": 20, "total": 0, "unforeseen": 1 });
-    let body = json!({ "code": 0, "message": "OK", "data": page, "request_id": "r" });
-    check("GET", "/api/v1/products", 200, &headers, &body);
+    let body = json!({ "code": 1080, "reason": "internal", "message": "No.", "unforeseen": 1 });
+    check("GET", "/errors", 500, &headers, &body);
 }
