@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spike_domain::{EventDef, EventId, EventState, LedgerState};
-use spike_stock::{Stock, StockError};
+use spike_stock::{Hint, Stock, StockError};
 use spike_store::Store;
 use tokio::sync::watch;
 
@@ -73,8 +73,10 @@ impl Follower {
         let revoked = revocations::follow(self.shared.clone(), self.store.clone(), hinted.clone());
         // One task, so that a panic in any part of it ends the follower and is seen.
         let ledger = self.ledger.clone();
-        let listen = ledger.follow_hints(|| {
-            hint.send_replace(());
+        let shared = self.shared.clone();
+        let listen = ledger.follow_hints(|told| match told {
+            Hint::Look => drop(hint.send_replace(())),
+            Hint::Revoked { sessions, min_ver } => revocations::told_of(&shared, &sessions, min_ver),
         });
         tokio::join!(listen, definitions, revoked, self.follow(hinted, defined));
     }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use spike_backends::Backends;
 use spike_config::{Config, allowed_cpus};
 use spike_domain::{EventId, clock};
+use spike_store::{DatabaseSettings, Store};
 use spike_telemetry::ops::{self, Check, Ops};
 use spike_telemetry::{Counter, Counters, gauge};
 use tokio::sync::{Notify, mpsc, watch};
@@ -26,6 +27,8 @@ use crate::tokens::Tokens;
 
 /// How long a gateway that is told to stop still accepts, so that balancers see it unready before it closes.
 const UNREADY: Duration = Duration::from_secs(1);
+/// The events, the news of revocations, and all of them.
+const FOLLOWER_CONNECTIONS: u32 = 3;
 
 /// Runs a gateway until `shutdown`, then drains it within its deadline. Call it on the sidecar's runtime.
 ///
@@ -60,7 +63,7 @@ pub async fn run(
         config: config.clone(),
     });
     let ready = Arc::new(AtomicBool::new(true));
-    let mut sidecar = Sidecar::start(&shared, &backends, exit, ops_listener, ready.clone());
+    let mut sidecar = Sidecar::start(&shared, &backends, exit, ops_listener, ready.clone())?;
     let mut hot_cores = start_cores(&shared, listeners, &cpus)?;
 
     tokio::select! {
@@ -130,7 +133,7 @@ impl Sidecar {
         exit: Exit,
         ops_listener: tokio::net::TcpListener,
         ready: Arc<AtomicBool>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let config = &shared.config;
         let (stop, stopping) = watch::channel(false);
         let (active, events) = watch::channel(Arc::new(Vec::<EventId>::new()));
@@ -144,7 +147,7 @@ impl Sidecar {
         .with_clock(move || timed.clock.read().unix_ms)
         .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
         let cache = control.cache.counts();
-        let follower = Follower::new(shared.clone(), backends.stock.clone(), backends.store.clone(), active);
+        let follower = Follower::new(shared.clone(), backends.stock.clone(), follower_store(config)?, active);
         let relay = relay::run(
             RelayDeps {
                 ledger: backends.stock.clone(),
@@ -182,7 +185,7 @@ impl Sidecar {
                 tracing::error!(%error, "the ops server ended");
             }
         }));
-        Self { relay: tokio::spawn(relay), others, stop }
+        Ok(Self { relay: tokio::spawn(relay), others, stop })
     }
 
     /// Waits for a task that ends on its own, which none should: without the follower the gateway sells by an old table,
@@ -204,6 +207,16 @@ impl Sidecar {
             tracing::error!("the relay panicked");
         }
     }
+}
+
+/// Connections of the follower's own: whoever keeps the others busy must not keep it from what is revoked.
+fn follower_store(config: &Config) -> anyhow::Result<Store> {
+    let settings = DatabaseSettings {
+        connections_min: 0,
+        connections_max: FOLLOWER_CONNECTIONS,
+        ..spike_backends::database_settings(config)
+    };
+    Ok(Store::connect_lazy(&settings)?)
 }
 
 /// Names a task, so that its end can be told.

@@ -4,6 +4,7 @@
 //! ends here is in the database when the answer leaves, and every gateway is told to look.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request, State};
@@ -149,19 +150,19 @@ pub(super) fn by(origin: &Origin, actor: Option<UserId>) -> NewAudit {
     origin.audit(actor, "", None, &Value::Null)
 }
 
-/// Makes known that tokens of sessions with a smaller `ver` are dead: to this process at once, to the others by a hint, for
-/// which the answer does not wait: they look anyway.
+/// Makes known that tokens of sessions with a smaller `ver` are dead: to this process at once, to the others by a hint that
+/// says which, for which the answer does not wait: they look anyway.
 pub(super) fn tell(control: &Arc<Control>, sessions: impl IntoIterator<Item = SessionId>, min_ver: u32) {
-    let now_ms = control.now_ms();
-    let until_ms = now_ms + control.config.auth.token_life_ms();
-    let news: Vec<_> = sessions.into_iter().map(|session| (session, min_ver, until_ms)).collect();
-    if news.is_empty() {
+    let sessions: Vec<_> = sessions.into_iter().collect();
+    if sessions.is_empty() {
         return;
     }
-    control.tokens.revocations().learn(news, now_ms);
+    let life_ms = control.config.auth.token_life_ms();
+    let news = sessions.iter().map(|session| (*session, min_ver, life_ms));
+    control.tokens.revocations().learn(news, Instant::now());
     let ledger = control.ledger.clone();
     tokio::spawn(async move {
-        if let Err(error) = ledger.hint_accounts().await {
+        if let Err(error) = ledger.hint_revoked(&sessions, min_ver).await {
             tracing::debug!(%error, "no hint of a revocation");
         }
     });

@@ -6,6 +6,9 @@
 //! between snapshots, and the few hundred entries that came since, which are all that a change copies. When those have
 //! grown, or the big map has not been swept for a while, both become a new big map without what is over.
 //!
+//! Each entry is kept for a time on this process's monotonic clock, counted from when it was learnt. The clock of the sale
+//! may step, forwards and back again, and an entry that such a step ended would not come again.
+//!
 //! Memory: the revocations within one life of an access token, some 50 bytes each. What is over is dropped within
 //! [`SWEEP_MS`] of the next word from the follower, which comes every second.
 
@@ -13,6 +16,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use spike_domain::SessionId;
@@ -27,8 +31,9 @@ const SWEEP_MS: u64 = 30_000;
 const ALL_TOKENS: u32 = u32::MAX;
 
 /// What is revoked. Any thread reads; those that [`Revocations::learn`] take turns.
-#[derive(Default)]
 pub struct Revocations {
+    /// What the times of the entries are counted from.
+    start: Instant,
     snapshot: ArcSwap<Snapshot>,
     learning: Mutex<()>,
     loaded: AtomicBool,
@@ -43,11 +48,22 @@ struct Snapshot {
 
 type Sessions = HashMap<SessionId, Dead, BuildHasherDefault<SessionHasher>>;
 
-/// Tokens of a session with a smaller `ver` are dead, of which the last expires at `until_ms`.
+/// Tokens of a session with a smaller `ver` are dead; the last of them has expired `until_ms` after the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Dead {
     min_ver: u32,
     until_ms: u64,
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            snapshot: ArcSwap::default(),
+            learning: Mutex::default(),
+            loaded: AtomicBool::default(),
+        }
+    }
 }
 
 impl Revocations {
@@ -58,14 +74,18 @@ impl Revocations {
         dies(&snapshot.recent) || dies(&snapshot.big)
     }
 
-    /// Takes in revocations as (session, `min_ver`, `until_ms`), in any order and as often as they come, and forgets what
-    /// is over at `now_ms` (Unix milliseconds). The higher `min_ver` of a session counts.
-    pub fn learn(&self, news: impl IntoIterator<Item = (SessionId, u32, u64)>, now_ms: u64) {
+    /// Takes in revocations as (session, `min_ver`, milliseconds to keep it from `now` on), in any order and as often as
+    /// they come, and forgets what is over at `now`. The higher `min_ver` of a session counts.
+    pub fn learn(&self, news: impl IntoIterator<Item = (SessionId, u32, u64)>, now: Instant) {
+        let since_start = now.saturating_duration_since(self.start);
+        let now_ms = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
         let _turn = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot.load_full();
         let unknown: Vec<_> = news
             .into_iter()
-            .map(|(session, min_ver, until_ms)| (session, Dead { min_ver, until_ms }))
+            .map(|(session, min_ver, life_ms)| {
+                (session, Dead { min_ver, until_ms: now_ms.saturating_add(life_ms) })
+            })
             .filter(|(session, dead)| dead.until_ms > now_ms && !before.knows(*session, *dead))
             .collect();
         let sweep = now_ms.abs_diff(before.swept_ms) >= SWEEP_MS && before.len() > 0;
@@ -158,6 +178,8 @@ impl Hasher for SessionHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use uuid::Uuid;
 
     use super::*;
@@ -166,10 +188,15 @@ mod tests {
         SessionId(Uuid::from_u64_pair(0x0190_0000_0000_7000, 1 << 63 | n))
     }
 
+    /// `ms` after `revocations` began.
+    fn at(revocations: &Revocations, ms: u64) -> Instant {
+        revocations.start + Duration::from_millis(ms)
+    }
+
     #[test]
     fn generations_below_die_and_a_session_dies_whole() {
         let revocations = Revocations::default();
-        revocations.learn([(session(1), 3, 1000), (session(2), ALL_TOKENS, 1000)], 0);
+        revocations.learn([(session(1), 3, 1000), (session(2), ALL_TOKENS, 1000)], at(&revocations, 0));
         for (n, ver, dead) in [
             (1, 0, true),
             (1, 2, true),
@@ -186,10 +213,10 @@ mod tests {
     #[test]
     fn the_higher_generation_counts_in_whatever_order_and_map() {
         let revocations = Revocations::default();
-        revocations.learn([(session(1), 5, 1000), (session(1), 3, 2000)], 0);
+        revocations.learn([(session(1), 5, 1000), (session(1), 3, 2000)], at(&revocations, 0));
         assert!(revocations.revoked(session(1), 4));
-        revocations.learn((10..1000).map(|n| (session(n), 1, 1000)), 0);
-        revocations.learn([(session(1), 4, 3000), (session(10), 7, 1000)], 0);
+        revocations.learn((10..1000).map(|n| (session(n), 1, 1000)), at(&revocations, 0));
+        revocations.learn([(session(1), 4, 3000), (session(10), 7, 1000)], at(&revocations, 0));
         assert!(revocations.revoked(session(1), 4) && revocations.revoked(session(10), 6));
         assert!(!revocations.revoked(session(1), 5) && !revocations.revoked(session(10), 7));
     }
@@ -199,24 +226,24 @@ mod tests {
         let revocations = Revocations::default();
         let all = || (0..2000).map(|n| (session(n), 1, 1000 + n));
         for _ in 0..5 {
-            revocations.learn(all(), 0);
+            revocations.learn(all(), at(&revocations, 0));
         }
         assert_eq!(revocations.len(), 2000);
-        revocations.learn([], SWEEP_MS - 1);
+        revocations.learn([], at(&revocations, SWEEP_MS - 1));
         assert_eq!(revocations.len(), 2000, "not swept yet");
-        revocations.learn([], SWEEP_MS);
+        revocations.learn([], at(&revocations, SWEEP_MS));
         assert_eq!(revocations.len(), 0);
-        revocations.learn(all(), SWEEP_MS);
+        revocations.learn([(session(1), 1, 0)], at(&revocations, SWEEP_MS));
         assert!(revocations.is_empty(), "what is over when it comes is not taken in");
     }
 
     #[test]
     fn small_news_leave_the_big_map_where_it_is() {
         let revocations = Revocations::default();
-        revocations.learn((0..10_000).map(|n| (session(n), 1, 1000)), 0);
+        revocations.learn((0..10_000).map(|n| (session(n), 1, 1000)), at(&revocations, 0));
         let big = revocations.snapshot.load().big.clone();
         assert_eq!(big.len(), 10_000);
-        revocations.learn([(session(20_000), 1, 1000)], 1);
+        revocations.learn([(session(20_000), 1, 1000)], at(&revocations, 1));
         assert!(Arc::ptr_eq(&big, &revocations.snapshot.load().big));
         assert!(revocations.revoked(session(20_000), 0));
     }
@@ -224,11 +251,11 @@ mod tests {
     #[test]
     fn readers_see_every_revocation_whole_while_others_are_learnt() {
         let revocations = Revocations::default();
-        revocations.learn([(session(0), 2, 1_000_000)], 0);
+        revocations.learn([(session(0), 2, 1_000_000)], at(&revocations, 0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 1..3000 {
-                    revocations.learn([(session(n), 1, 1_000_000)], 0);
+                    revocations.learn([(session(n), 1, 1_000_000)], at(&revocations, 0));
                     assert!(revocations.revoked(session(n), 0));
                 }
             });

@@ -50,14 +50,15 @@ struct Claims<'a> {
     typ: Cow<'a, str>,
     role: Role,
     exp: u64,
-    #[serde(rename = "iat")]
-    _iat: u64,
+    iat: u64,
     nbf: u64,
 }
 
 /// Reads the payload segment of a token whose signature holds; `None` unless it is an access token of `issuer` for
-/// `audience`, complete and well-formed. Its times are the caller's to check.
-pub(super) fn read(payload: &str, issuer: &str, audience: &str) -> Option<Access> {
+/// `audience`, complete and well-formed, that lives no longer than `ttl_s`: what is revoked is kept for tokens of that life,
+/// so one that was minted when the setting was larger would outlive its own revocation. The other times are the caller's
+/// to check.
+pub(super) fn read(payload: &str, issuer: &str, audience: &str, ttl_s: u64) -> Option<Access> {
     let mut stack = [0; STACK_BYTES];
     let heap;
     let json = match URL_SAFE_NO_PAD.decode_slice(payload, &mut stack) {
@@ -70,6 +71,9 @@ pub(super) fn read(payload: &str, issuer: &str, audience: &str) -> Option<Access
     };
     let claims: Claims<'_> = serde_json::from_slice(json).ok()?;
     if claims.iss != issuer || claims.aud != audience || claims.typ != AccessClaims::TYP {
+        return None;
+    }
+    if claims.exp > claims.iat.saturating_add(ttl_s) {
         return None;
     }
     Some(Access {

@@ -61,11 +61,6 @@ impl Tokens {
         self.ttl_s
     }
 
-    /// The longest that a token minted now may be accepted anywhere, in seconds: its life and the leeway.
-    pub fn longest_life_s(&self) -> u64 {
-        self.ttl_s + self.leeway_s
-    }
-
     /// What has been revoked, as far as this process knows.
     pub fn revocations(&self) -> &Revocations {
         &self.revocations
@@ -99,7 +94,7 @@ impl Tokens {
             return None;
         }
         let payload = self.keys.verified(token)?;
-        let access = claims::read(payload, &self.issuer, &self.audience)?;
+        let access = claims::read(payload, &self.issuer, &self.audience, self.ttl_s)?;
         access.in_time(now_s, self.leeway_s).then_some(access)
     }
 

@@ -171,6 +171,16 @@ fn times_hold_within_the_leeway_and_no_longer() {
 }
 
 #[test]
+fn a_token_of_a_longer_life_ends_when_the_setting_is_lowered() {
+    let now = Tokens::new(&config());
+    for (ttl_s, valid) in [("60", true), ("900", true), ("901", false), ("86400", false)] {
+        let then = Tokens::new(&config_with(&[("ACCESS_TTL_S", ttl_s)]));
+        assert!(then.verify(&mint(&then), NOW_S).is_some());
+        assert_eq!(now.verify(&mint(&then), NOW_S).is_some(), valid, "minted for {ttl_s} s");
+    }
+}
+
+#[test]
 fn tokens_pass_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Tokens>();
@@ -285,6 +295,8 @@ fn wrongly_filled() -> Vec<(&'static str, String)> {
         ("sid a number", with_claim("sid", json!(1))),
         ("ver missing", without_claim("ver")),
         ("iat missing", without_claim("iat")),
+        ("longer than tokens live", with_claim("exp", json!(NOW_S + 901))),
+        ("issued before tokens that live", with_claim("iat", json!(NOW_S - 1))),
         ("sub twice", with_payload(&duplicate)),
         ("ver negative", with_claim("ver", json!(-1))),
         ("ver huge", with_claim("ver", json!(1_u64 << 32))),

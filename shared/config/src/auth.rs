@@ -4,6 +4,9 @@ use crate::reader::Reader;
 use crate::secret::Secret;
 use crate::token_key::{Ed25519Seed, RetiredKey, TokenAlgorithm};
 
+/// By how much a clock may be set back while a revocation holds, in seconds.
+const CLOCK_STEP_S: u64 = 600;
+
 /// Section `[auth]`.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
@@ -85,10 +88,11 @@ pub struct AuthConfig {
 }
 
 impl AuthConfig {
-    /// The longest that an access token minted now is taken anywhere, in milliseconds: its life, and the leeway of the one
-    /// who mints it and of the one who checks it.
+    /// The longest that an access token minted now is taken anywhere, in milliseconds: its life, the leeway of the one who
+    /// mints it and of the one who checks it, and ten minutes by which the sale's or the database's clock may be set back
+    /// meanwhile.
     pub fn token_life_ms(&self) -> u64 {
-        (self.access_ttl_s + 2 * self.leeway_s) * 1000
+        (self.access_ttl_s + 2 * self.leeway_s + CLOCK_STEP_S) * 1000
     }
 
     pub(crate) fn read(reader: &mut Reader) -> Self {

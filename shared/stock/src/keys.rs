@@ -4,10 +4,8 @@ use spike_domain::EventId;
 
 /// Set of the events that have a ledger.
 pub const EVENTS: &str = "spike:events";
-/// Channel on which an event's id, or [`ACCOUNTS`], says "look again".
+/// Channel on which an event's id says "look again", and others what was revoked: see [`crate::Hint`].
 pub const HINTS: &str = "spike:hints";
-/// What stands on that channel for an event when accounts changed; ids begin at 1.
-pub const ACCOUNTS: EventId = EventId(0);
 /// The relay's consumer group on every outbox.
 pub const RELAY_GROUP: &str = "relay";
 

@@ -3,9 +3,10 @@
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
 use spike_domain::{
-    ClaimState, EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, UserId,
+    ClaimState, EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId,
 };
 
+use crate::hint;
 use crate::keys::{EVENTS, EventKeys, HINTS, RELAY_GROUP};
 use crate::reserve::{Buyer, Decided};
 use crate::scripts::{self, FencedScript, Script};
@@ -307,6 +308,16 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(HINTS).arg(event.0);
         Ok(cmd.query_async::<i64>(&mut self.connection()).await.map(drop)?)
+    }
+
+    /// Tells every gateway that tokens of `sessions` with a smaller `ver` than `min_ver` are dead; polls find it anyway.
+    pub async fn hint_revoked(&self, sessions: &[SessionId], min_ver: u32) -> Result<(), StockError> {
+        for message in hint::of_revoked(sessions, min_ver) {
+            let mut cmd = redis::cmd("PUBLISH");
+            cmd.arg(HINTS).arg(message);
+            cmd.query_async::<i64>(&mut self.connection()).await?;
+        }
+        Ok(())
     }
 
     async fn call(

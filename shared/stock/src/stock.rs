@@ -8,9 +8,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use spike_domain::{EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, UserId, clock};
+use spike_domain::{
+    EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
+};
 
-use crate::keys::{ACCOUNTS, HINTS};
+use crate::hint::Hint;
+use crate::keys::HINTS;
 use crate::outbox::Page;
 use crate::reserve::{Buyer, Decided};
 use crate::{Claim, EmbeddedLedger, EndedOrder, Ledger, Meta, Opening, Settled, StockError, View};
@@ -304,19 +307,20 @@ impl Stock {
         on!(self, ledger => ledger.hint(event).await, embedded => embedded.hint(event).await)
     }
 
-    /// Tells every gateway that tokens were revoked. A hint only: polls find them anyway.
-    pub async fn hint_accounts(&self) -> Result<()> {
-        self.hint(ACCOUNTS).await
+    /// Tells every gateway that tokens of `sessions` with a smaller `ver` than `min_ver` are dead. A hint only: polls find
+    /// it anyway. The embedded ledger has nobody to tell: its one gateway is the caller.
+    pub async fn hint_revoked(&self, sessions: &[SessionId], min_ver: u32) -> Result<()> {
+        on!(self, ledger => ledger.hint_revoked(sessions, min_ver).await, _embedded => Ok(()))
     }
 
     /// Calls `on_hint` at every hint, for as long as it is polled; a hint may be missed.
-    pub async fn follow_hints(&self, on_hint: impl Fn() + Send) {
+    pub async fn follow_hints(&self, on_hint: impl Fn(Hint) + Send) {
         match &self.0 {
             Kind::Embedded(ledger) => {
                 let mut hints = ledger.hints();
                 // Lagged is a hint too; closed means that the ledger's thread has ended.
                 while !matches!(hints.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
-                    on_hint();
+                    on_hint(Hint::Look);
                 }
                 std::future::pending::<()>().await;
             }
@@ -345,14 +349,14 @@ impl Stock {
 }
 
 /// Passes hints on, subscribing again after every break.
-async fn follow_redis(client: &redis::Client, on_hint: impl Fn() + Send) {
+async fn follow_redis(client: &redis::Client, on_hint: impl Fn(Hint) + Send) {
     loop {
         if let Ok(mut subscription) = client.get_async_pubsub().await
             && subscription.subscribe(HINTS).await.is_ok()
         {
             let mut messages = subscription.on_message();
-            while messages.next().await.is_some() {
-                on_hint();
+            while let Some(message) = messages.next().await {
+                on_hint(Hint::parse(message.get_payload_bytes()));
             }
         }
         tokio::time::sleep(Duration::from_millis(500 + fastrand::u64(0..500))).await;

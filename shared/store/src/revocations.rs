@@ -28,16 +28,25 @@ pub struct Revocation {
 
 impl Store {
     /// What has been revoked since `since_created_ms` (the database's clock; 0 for everything) and is not over yet, oldest
-    /// first. A transaction that ends late shows its revocation late: whoever polls asks again for the last seconds it has
-    /// seen, at least twice the statement timeout.
+    /// first.
     pub async fn revocations(&self, since_created_ms: u64) -> Result<Vec<Revocation>> {
+        self.revocations_since(since_created_ms, 0).await
+    }
+
+    /// What has been revoked since `newest_ms` (the latest `created_at_ms` seen so far) or within the last `overlap_ms`,
+    /// whichever reaches further back, and is not over yet, oldest first. The second bound is for a database whose clock
+    /// was set back: what it revokes then is older than what was seen before. A transaction that ends late shows its
+    /// revocation late, so `overlap_ms` is also taken off `newest_ms`; it is at least twice the statement timeout.
+    pub async fn revocations_since(&self, newest_ms: u64, overlap_ms: u64) -> Result<Vec<Revocation>> {
+        let since_ms = newest_ms.saturating_sub(overlap_ms);
+        let now = self.dialect().now_ms();
         let text = format!(
             "SELECT session_id, min_ver, until_ms, created_at_ms FROM revocations \
-             WHERE created_at_ms >= ? AND until_ms > {} ORDER BY created_at_ms",
-            self.dialect().now_ms()
+             WHERE (created_at_ms >= ? OR created_at_ms >= {now} - {overlap_ms}) AND until_ms > {now} \
+             ORDER BY created_at_ms"
         );
         read!(self, |conn| {
-            let rows = query(AssertSqlSafe(text)).bind(signed(since_created_ms)).fetch_all(conn).await?;
+            let rows = query(AssertSqlSafe(text)).bind(signed(since_ms)).fetch_all(conn).await?;
             rows.iter().map(Revocation::read).collect()
         })
     }

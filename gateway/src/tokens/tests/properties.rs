@@ -37,6 +37,7 @@ impl Reference {
             role: claims.role,
         })
         .filter(|_| claims.typ == AccessClaims::TYP && token.len() <= TOKEN_BYTES_MAX)
+        .filter(|_| claims.exp <= claims.iat.saturating_add(self.config.access_ttl_s))
     }
 }
 
@@ -98,6 +99,9 @@ fn written(now_s: u64, parts: Parts) -> String {
     let mut claims = claims();
     claims["exp"] = json!(now_s.checked_add_signed(exp + 900 * i64::from(exp > -40)).unwrap());
     claims["nbf"] = json!(now_s.checked_add_signed(nbf).unwrap());
+    // Some live a second longer than tokens do.
+    let life = if nbf > 15 { 901 } else { 900 };
+    claims["iat"] = json!(claims["exp"].as_u64().unwrap() - life);
     for (name, value) in changes {
         let claims = claims.as_object_mut().unwrap();
         match value {
