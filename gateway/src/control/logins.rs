@@ -301,7 +301,7 @@ mod tests {
         let mut now_ms = NOW_MS;
         let waits: Vec<u64> =
             (0..16).map(|_| fail(&logins, "a@b.example", "10.0.0.1", &mut now_ms)).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 30, 30, 30, 30, 30]);
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30]);
         let wait = logins.admit("a@b.example", "guess", at("10.0.0.1"), now_ms).err().unwrap();
         assert_eq!(wait, Wait { ms: 30_000, ask: false });
         assert!(logins.admit("c@b.example", "guess", at("10.0.0.1"), now_ms).is_ok(), "another account");
