@@ -397,11 +397,11 @@ mod tests {
         let wait = logins.admit(account, "mine", nat, now_ms).err().unwrap();
         assert!(wait.ms <= 30_000, "{wait:?}");
         now_ms += wait.ms;
-        drop(guess(20, now_ms).ok().expect("the attacker is a moment faster"));
+        drop(guess(20, now_ms).expect("the attacker is a moment faster"));
         let early = logins.admit(account, "mine too", nat, now_ms).err();
         assert!(early.is_some(), "the wait is for the password that has waited");
-        logins.admit(account, "mine", nat, now_ms).ok().expect("has waited").withdrawn();
-        logins.admit(account, "mine", nat, now_ms).ok().expect("was not looked at").succeeded();
+        logins.admit(account, "mine", nat, now_ms).expect("has waited").withdrawn();
+        logins.admit(account, "mine", nat, now_ms).expect("was not looked at").succeeded();
     }
 
     #[test]
@@ -432,7 +432,7 @@ mod tests {
         assert!(wait.ms > 0 && wait.ms <= 60_000, "{wait:?}");
         fail(&logins, "other@b.example", nat, &mut { now_ms + wait.ms });
         let attempt = logins.admit("owner@b.example", "mine", at(nat), now_ms + wait.ms);
-        attempt.ok().expect("one wait, whatever the others do").succeeded();
+        attempt.expect("one wait, whatever the others do").succeeded();
     }
 
     #[test]
