@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use spike_gateway::control::{check_new_password, hash_now, normalise_email};
-use spike_store::{Conflict, NewUser, StoreError};
+use spike_store::{Conflict, NewAudit, NewUser, StoreError};
 use tokio::runtime::Builder;
 
 use crate::outcome::Misuse;
@@ -89,7 +89,7 @@ fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitC
             // Nobody else would: `spike serve` does the same.
             store.migrate().await?;
         }
-        let created = store.create_user(user).await;
+        let created = store.create_recorded_user(user, &NewAudit::default()).await;
         store.close().await;
         match created {
             Ok(id) => println!("{id}"),

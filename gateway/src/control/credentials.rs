@@ -20,7 +20,7 @@ pub(super) async fn check(
     let address = email::normalise(given);
     // Text that is no address is counted as itself: it is as unknown as an address without an account.
     let counted = address.clone().unwrap_or_else(|| given.trim().to_lowercase());
-    let attempt = admit(control, &counted, origin).await?;
+    let attempt = admit(control, &counted, &password, origin).await?;
     match verify(control, address.as_deref(), password).await {
         Ok(Some(account)) => {
             attempt.succeeded();
@@ -42,9 +42,9 @@ pub(super) fn admit_registration(control: &Control, origin: &Origin) -> Result<(
     control.logins.register(origin.address, control.now_ms()).map_err(Refusal::wait)
 }
 
-async fn admit(control: &Control, counted: &str, origin: &Origin) -> Result<Attempt> {
+async fn admit(control: &Control, counted: &str, password: &str, origin: &Origin) -> Result<Attempt> {
     let (logins, now_ms) = (&control.logins, control.now_ms());
-    let wait = match logins.admit(counted, origin.address, now_ms) {
+    let wait = match logins.admit(counted, password, origin.address, now_ms) {
         Ok(attempt) => return Ok(attempt),
         Err(wait) => wait,
     };
@@ -54,7 +54,9 @@ async fn admit(control: &Control, counted: &str, origin: &Origin) -> Result<Atte
         let known = addresses.into_iter().any(|address| network(Some(address)) == here);
         logins.answered(counted, origin.address, known, now_ms);
         if known {
-            return logins.admit(counted, origin.address, now_ms).map_err(|wait| Refusal::wait(wait.ms));
+            return logins
+                .admit(counted, password, origin.address, now_ms)
+                .map_err(|wait| Refusal::wait(wait.ms));
         }
     }
     Err(Refusal::wait(wait.ms))

@@ -80,7 +80,8 @@ impl Identity {
     /// The account as it is now, in the database. Errors: 401 when it is gone or disabled, or the session is over, or has
     /// gone on to a newer token.
     pub async fn account(&self, control: &Control) -> Result<UserRow> {
-        let account = control.store.account_in_session(self.user, self.claims.sid, self.claims.ver).await?;
+        let Access { sid, ver, role, .. } = self.claims;
+        let account = control.store.account_in_session(self.user, sid, ver, role).await?;
         account.filter(|account| !account.disabled).ok_or_else(unauthorized)
     }
 }

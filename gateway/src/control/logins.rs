@@ -1,8 +1,11 @@
 //! Who may try a password now, and who may make an account: counted by account, by address and by both.
 //!
-//! Nobody can lock an account for its owner. The wait of an account is at most 30 s, an address from which the account
-//! has logged in before does not know it, and any other is let in after it has waited once, whoever else has tried
-//! meanwhile: the wait belongs to the pair and cannot be used up by others. An account that does not exist is counted
+//! Nobody can lock an account for its owner. The waits of an account and of an address do not hold for a pair that has
+//! logged in before, and any other is let in after it has waited once, whoever else has tried meanwhile: the wait belongs
+//! to the pair and cannot be used up by others. Behind one address of many people (NAT) all of them are the same pair:
+//! its wait is at most 30 s, and whoever has waited with one password is let in with that one, although others have tried
+//! theirs meanwhile. A few passwords of a pair may wait at a time, else each guess would need no more than to be announced;
+//! who shares the owner's address and keeps all those places taken can still make the owner wait again. An account that does not exist is counted
 //! like one that does, so a refusal tells nothing; and it comes before the password is hashed.
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -17,6 +20,8 @@ use crate::local::{GcraTable, Pace, Quota, Tries, TriesTable};
 const RETURN_MS: u64 = 600_000;
 /// How long the database is not asked again whether an address is known to an account, in milliseconds.
 const ASKED_MS: u64 = 60_000;
+/// Passwords of one pair that may wait at a time, and how soon there is a place again, in milliseconds.
+const PLACES: Pace = Pace { free: 5, first_ms: 30_000, most_ms: 30_000, forget_ms: 30_000 };
 /// The first wait after the free tries, in milliseconds.
 const FIRST_WAIT_MS: u64 = 1000;
 
@@ -25,8 +30,10 @@ pub struct Logins {
     pairs: Counted,
     addresses: Counted,
     accounts: Counted,
-    /// When a pair may come in spite of its account's wait.
+    /// When a pair may come in spite of its account's and its address's wait, and a password in spite of its pair's.
     tickets: TriesTable,
+    /// Passwords that a pair has waiting.
+    places: Counted,
     /// Pairs that have logged in.
     known: TriesTable,
     /// Pairs of which the database was asked.
@@ -57,6 +64,8 @@ pub struct Attempt {
     pair: u64,
     address: u64,
     account: u64,
+    /// What was waited for and used up.
+    ticket: Option<u64>,
     now_ms: u64,
     over: bool,
 }
@@ -79,6 +88,7 @@ impl Logins {
             addresses: counted(login.address_free, login.address_wait_max_s),
             accounts: counted(login.account_free, login.account_wait_max_s),
             tickets: table(),
+            places: Counted { tries: table(), pace: PLACES },
             known: table(),
             asked: table(),
             registrations: (
@@ -89,28 +99,38 @@ impl Logins {
         }
     }
 
-    /// Lets a login be tried at `now_ms`. `account` is the e-mail as it is compared, of an account or of none.
+    /// Lets a login be tried at `now_ms`. `account` is the e-mail as it is compared, of an account or of none; of the
+    /// password only a keyed hash is kept, of 64 bits and in this process.
     ///
     /// # Errors
     /// How long to wait.
     pub fn admit(
         self: &Arc<Self>,
         account: &str,
+        password: &str,
         address: Option<IpAddr>,
         now_ms: u64,
     ) -> Result<Attempt, Wait> {
+        let guess = self.hash(&(account, network(address), password));
         let (pair, address, account) = self.keys(account, address);
         let refuse = |ms: u64, ask: bool| if ms > 0 { Err(Wait { ms, ask }) } else { Ok(()) };
-        refuse(self.pairs.wait_ms(pair, now_ms), false)?;
-        if self.known.get(pair).last_ms().is_none() {
+        let waited = self.ticket(guess, now_ms).is_some_and(|due| due <= now_ms);
+        if !waited {
+            refuse(self.pair_wait_ms(pair, guess, now_ms), false)?;
+        }
+        if !waited && self.known.get(pair).last_ms().is_none() {
             let asked = self.asked.get(pair).last_ms().is_some_and(|at| now_ms.abs_diff(at) < ASKED_MS);
-            refuse(self.addresses.wait_ms(address, now_ms), !asked)?;
-            refuse(self.account_wait_ms(pair, account, now_ms), !asked)?;
+            refuse(self.strangers_wait_ms(pair, address, account, now_ms), !asked)?;
         }
         // Counted before the password is looked at: a thousand tries at once would else all be free.
         self.pairs.count(pair, now_ms);
         self.accounts.count(account, now_ms);
-        Ok(Attempt { logins: self.clone(), pair, address, account, now_ms, over: false })
+        self.addresses.count(address, now_ms);
+        let ticket = self.ticket(guess, now_ms).map(|_| guess);
+        if ticket.is_some() {
+            self.tickets.change(guess, |_| Tries::default());
+        }
+        Ok(Attempt { logins: self.clone(), pair, address, account, ticket, now_ms, over: false })
     }
 
     /// What the database says of [`Wait::ask`].
@@ -130,21 +150,51 @@ impl Logins {
         taken.map_err(|early| early.wait_ns.div_ceil(1_000_000))
     }
 
-    /// The wait of an account for a pair it does not know.
-    fn account_wait_ms(&self, pair: u64, account: u64, now_ms: u64) -> u64 {
-        if self.accounts.wait_ms(account, now_ms) == 0 {
+    /// The wait of a pair for one password.
+    fn pair_wait_ms(&self, pair: u64, guess: u64, now_ms: u64) -> u64 {
+        let wait = self.pairs.wait_ms(pair, now_ms);
+        if wait == 0 {
             return 0;
         }
-        let ticket = self.tickets.get(pair).last_ms().filter(|due| now_ms.saturating_sub(*due) < RETURN_MS);
-        match ticket {
+        match self.ticket(guess, now_ms) {
             // A clock set back must not make a wait of it.
-            Some(due) => due.saturating_sub(now_ms).min(self.accounts.pace.most_ms),
+            Some(due) => due.saturating_sub(now_ms).min(self.pairs.pace.most_ms),
             None => {
-                let whole = self.accounts.tries.get(account).delay_ms(self.accounts.pace);
+                if self.places.wait_ms(pair, now_ms) == 0 {
+                    self.places.count(pair, now_ms);
+                    self.tickets.change(guess, |_| Tries::at(now_ms + wait));
+                }
+                wait
+            }
+        }
+    }
+
+    /// The wait of an account and of an address for a pair that has not logged in before.
+    fn strangers_wait_ms(&self, pair: u64, address: u64, account: u64, now_ms: u64) -> u64 {
+        let of_address = self.addresses.wait_ms(address, now_ms);
+        let of_account = self.accounts.wait_ms(account, now_ms);
+        if of_address.max(of_account) == 0 {
+            return 0;
+        }
+        match self.ticket(pair, now_ms) {
+            Some(due) => {
+                due.saturating_sub(now_ms).min(self.accounts.pace.most_ms.max(self.addresses.pace.most_ms))
+            }
+            None => {
+                let of_account = match of_account {
+                    0 => 0,
+                    _ => self.accounts.tries.get(account).delay_ms(self.accounts.pace),
+                };
+                let whole = of_address.max(of_account);
                 self.tickets.change(pair, |_| Tries::at(now_ms + whole));
                 whole
             }
         }
+    }
+
+    /// When one who waits may come; `None` for one who does not, or has waited too long ago.
+    fn ticket(&self, key: u64, now_ms: u64) -> Option<u64> {
+        self.tickets.get(key).last_ms().filter(|due| now_ms.saturating_sub(*due) < RETURN_MS)
     }
 
     /// Pair, address, account. The hashes are keyed anew in each process: nobody can aim at another's slot.
@@ -179,6 +229,7 @@ impl Attempt {
         self.over = true;
         self.logins.pairs.tries.change(self.pair, |_| Tries::default());
         self.logins.accounts.uncount(self.account);
+        self.logins.addresses.uncount(self.address);
         self.logins.known.change(self.pair, |_| Tries::at(self.now_ms));
         self.logins.tickets.change(self.pair, |_| Tries::default());
     }
@@ -188,13 +239,16 @@ impl Attempt {
         self.over = true;
         self.logins.pairs.uncount(self.pair);
         self.logins.accounts.uncount(self.account);
+        self.logins.addresses.uncount(self.address);
+        if let Some(ticket) = self.ticket {
+            self.logins.tickets.change(ticket, |_| Tries::at(self.now_ms));
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.over {
-            self.logins.addresses.count(self.address, self.now_ms);
             self.logins.tickets.change(self.pair, |_| Tries::default());
         }
     }
@@ -228,7 +282,7 @@ mod tests {
     fn fail(logins: &Arc<Logins>, account: &str, from: &str, now_ms: &mut u64) -> u64 {
         let mut waited_ms = 0;
         loop {
-            match logins.admit(account, at(from), *now_ms) {
+            match logins.admit(account, "guess", at(from), *now_ms) {
                 Ok(attempt) => {
                     drop(attempt);
                     return waited_ms / 1000;
@@ -247,13 +301,13 @@ mod tests {
         let mut now_ms = NOW_MS;
         let waits: Vec<u64> =
             (0..16).map(|_| fail(&logins, "a@b.example", "10.0.0.1", &mut now_ms)).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        let wait = logins.admit("a@b.example", at("10.0.0.1"), now_ms).err().unwrap();
-        assert_eq!(wait, Wait { ms: 300_000, ask: false });
-        assert!(logins.admit("c@b.example", at("10.0.0.1"), now_ms).is_ok(), "another account");
-        assert!(logins.admit("a@b.example", at("10.0.0.2"), now_ms).is_ok(), "another address");
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30]);
+        let wait = logins.admit("a@b.example", "guess", at("10.0.0.1"), now_ms).err().unwrap();
+        assert_eq!(wait, Wait { ms: 30_000, ask: false });
+        assert!(logins.admit("c@b.example", "guess", at("10.0.0.1"), now_ms).is_ok(), "another account");
+        assert!(logins.admit("a@b.example", "guess", at("10.0.0.2"), now_ms).is_ok(), "another address");
         now_ms += wait.ms;
-        logins.admit("a@b.example", at("10.0.0.1"), now_ms).ok().unwrap().succeeded();
+        logins.admit("a@b.example", "guess", at("10.0.0.1"), now_ms).ok().unwrap().succeeded();
         assert_eq!(fail(&logins, "a@b.example", "10.0.0.1", &mut now_ms), 0);
     }
 
@@ -261,27 +315,28 @@ mod tests {
     fn an_attack_from_everywhere_delays_strangers_and_never_the_owner() {
         let logins = logins(&[]);
         let (mut now_ms, owner, account) = (NOW_MS, "192.0.2.7", "a@b.example");
-        logins.admit(account, at(owner), now_ms).ok().unwrap().succeeded();
+        logins.admit(account, "guess", at(owner), now_ms).ok().unwrap().succeeded();
         let from = |number: u32| format!("10.0.{}.{}", number / 256, number % 256);
         let mut longest = 0;
         for number in 0..200 {
             longest = longest.max(fail(&logins, account, &from(number), &mut now_ms));
-            let known = logins.admit(account, at(owner), now_ms);
+            let known = logins.admit(account, "guess", at(owner), now_ms);
             known.expect("an address that has logged in before").succeeded();
         }
         assert_eq!(longest, 30, "the wait is capped");
 
         // On the move: a wait, and then in, although the attack goes on and takes every moment there is.
-        let wait = logins.admit(account, at("198.51.100.9"), now_ms).err().unwrap();
+        let wait = logins.admit(account, "guess", at("198.51.100.9"), now_ms).err().unwrap();
         assert!(wait.ms <= 30_000 && wait.ask, "{wait:?}");
         for number in 200..260 {
-            let _ = logins.admit(account, at(&from(number)), now_ms + 20_000);
-            let _ = logins.admit(account, at(&from(number)), now_ms + 59_999);
+            let _ = logins.admit(account, "guess", at(&from(number)), now_ms + 20_000);
+            let _ = logins.admit(account, "guess", at(&from(number)), now_ms + 59_999);
         }
-        let again = logins.admit(account, at("198.51.100.9"), now_ms + wait.ms - 1000).err().unwrap();
+        let again =
+            logins.admit(account, "guess", at("198.51.100.9"), now_ms + wait.ms - 1000).err().unwrap();
         assert_eq!(again.ms, 1000, "asking early costs nothing");
-        assert!(logins.admit(account, at("198.51.100.9"), now_ms + wait.ms).is_ok());
-        let spent = logins.admit(account, at("198.51.100.9"), now_ms + wait.ms);
+        assert!(logins.admit(account, "guess", at("198.51.100.9"), now_ms + wait.ms).is_ok());
+        let spent = logins.admit(account, "guess", at("198.51.100.9"), now_ms + wait.ms);
         assert!(spent.is_err(), "a ticket is for one failure");
     }
 
@@ -289,28 +344,95 @@ mod tests {
     fn an_address_that_tries_many_accounts_waits_unless_it_is_known() {
         let logins = logins(&[("SPIKE_LOGIN_ADDRESS_FREE", "3")]);
         let (mut now_ms, home) = (NOW_MS, "2001:db8:1:2::1");
-        logins.admit("owner@b.example", at(home), now_ms).ok().unwrap().succeeded();
+        logins.admit("owner@b.example", "guess", at(home), now_ms).ok().unwrap().succeeded();
         for number in 0..3 {
             fail(&logins, &format!("{number}@b.example"), &format!("2001:db8:1:2::{number}"), &mut now_ms);
         }
-        let wait = logins.admit("new@b.example", at("2001:db8:1:2:ffff::9"), now_ms).err().unwrap();
+        let wait = logins.admit("new@b.example", "guess", at("2001:db8:1:2:ffff::9"), now_ms).err().unwrap();
         assert_eq!(wait, Wait { ms: 1000, ask: true });
-        assert!(logins.admit("new@b.example", at("2001:db8:1:3::9"), now_ms).is_ok(), "another /64");
-        assert!(logins.admit("owner@b.example", at(home), now_ms).is_ok());
+        assert!(logins.admit("new@b.example", "guess", at("2001:db8:1:3::9"), now_ms).is_ok(), "another /64");
+        assert!(logins.admit("owner@b.example", "guess", at(home), now_ms).is_ok());
         logins.answered("new@b.example", at(home), false, now_ms);
-        let wait = logins.admit("new@b.example", at(home), now_ms).err().unwrap();
+        let wait = logins.admit("new@b.example", "guess", at(home), now_ms).err().unwrap();
         assert!(!wait.ask, "the database has been asked");
         logins.answered("new@b.example", at(home), true, now_ms);
-        assert!(logins.admit("new@b.example", at(home), now_ms).is_ok(), "and knows it");
+        assert!(logins.admit("new@b.example", "guess", at(home), now_ms).is_ok(), "and knows it");
     }
 
     #[test]
     fn tries_at_once_are_not_free_and_those_we_could_not_serve_are() {
         let logins = logins(&[]);
-        let held: Vec<_> = (0..20).map(|_| logins.admit("a@b.example", at("10.0.0.1"), NOW_MS)).collect();
+        let held: Vec<_> =
+            (0..20).map(|_| logins.admit("a@b.example", "guess", at("10.0.0.1"), NOW_MS)).collect();
         assert_eq!(held.iter().filter(|attempt| attempt.is_ok()).count(), 5);
         held.into_iter().flatten().for_each(Attempt::withdrawn);
-        assert!(logins.admit("a@b.example", at("10.0.0.1"), NOW_MS).is_ok());
+        assert!(logins.admit("a@b.example", "guess", at("10.0.0.1"), NOW_MS).is_ok());
+    }
+
+    #[test]
+    fn a_burst_over_many_accounts_is_counted_as_it_is_let_in() {
+        let logins = logins(&[("SPIKE_LOGIN_ADDRESS_FREE", "10")]);
+        let at_once =
+            |number: u32| logins.admit(&format!("{number}@b.example"), "guess", at("10.0.0.1"), NOW_MS);
+        let held: Vec<_> = (0..65).map(at_once).collect();
+        assert_eq!(held.iter().filter(|attempt| attempt.is_ok()).count(), 10);
+        held.into_iter().flatten().for_each(Attempt::succeeded);
+        assert!(at_once(99).is_ok(), "those that were right are not held against the address");
+    }
+
+    #[test]
+    fn who_shares_the_owners_address_delays_the_owner_once() {
+        let logins = logins(&[]);
+        let (mut now_ms, account, nat) = (NOW_MS, "a@b.example", at("10.0.0.1"));
+        let guess = |number: u32, now_ms| logins.admit(account, &format!("guess {number}"), nat, now_ms);
+        for number in 0..20 {
+            // The attacker comes back as soon as it is told to.
+            loop {
+                match guess(number, now_ms) {
+                    Ok(attempt) => break drop(attempt),
+                    Err(wait) => now_ms += wait.ms,
+                }
+            }
+        }
+        let wait = logins.admit(account, "mine", nat, now_ms).err().unwrap();
+        assert!(wait.ms <= 30_000, "{wait:?}");
+        now_ms += wait.ms;
+        drop(guess(20, now_ms).expect("the attacker is a moment faster"));
+        let early = logins.admit(account, "mine too", nat, now_ms).err();
+        assert!(early.is_some(), "the wait is for the password that has waited");
+        logins.admit(account, "mine", nat, now_ms).expect("has waited").withdrawn();
+        logins.admit(account, "mine", nat, now_ms).expect("was not looked at").succeeded();
+    }
+
+    #[test]
+    fn announcing_many_passwords_buys_few_tries() {
+        let logins = logins(&[("SPIKE_LOGIN_ACCOUNT_WAIT_MAX_S", "0")]);
+        let guess = |number: u32, now_ms| {
+            let attempt = logins.admit("a@b.example", &format!("guess {number}"), at("10.0.0.1"), now_ms);
+            u32::from(attempt.map(drop).is_ok())
+        };
+        let mut tried = 0;
+        for second in 0..600 {
+            for number in 0..50 {
+                tried += guess(number, NOW_MS + second * 1000);
+            }
+        }
+        assert!((20..=70).contains(&tried), "{tried} in ten minutes");
+    }
+
+    #[test]
+    fn who_has_waited_for_an_address_is_let_in() {
+        let limits = [("SPIKE_LOGIN_ADDRESS_FREE", "3"), ("SPIKE_LOGIN_PAIR_FREE", "1000")];
+        let logins = logins(&limits);
+        let (mut now_ms, nat) = (NOW_MS, "10.0.0.1");
+        for number in 0..12 {
+            fail(&logins, &format!("{number}@b.example"), nat, &mut now_ms);
+        }
+        let wait = logins.admit("owner@b.example", "mine", at(nat), now_ms).err().unwrap();
+        assert!(wait.ms > 0 && wait.ms <= 60_000, "{wait:?}");
+        fail(&logins, "other@b.example", nat, &mut { now_ms + wait.ms });
+        let attempt = logins.admit("owner@b.example", "mine", at(nat), now_ms + wait.ms);
+        attempt.expect("one wait, whatever the others do").succeeded();
     }
 
     #[test]

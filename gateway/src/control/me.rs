@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 use spike_domain::Revoked;
 use spike_domain::clock::rfc3339;
-use spike_store::{ALL_TOKENS, UserRow};
+use spike_store::UserRow;
 
 use super::password_policy::{PASSWORD_CHARS, new_password};
 use super::{Answer, Control, Fields, Identity, Origin, Result, credentials, sessions};
@@ -32,14 +32,12 @@ pub(super) async fn change_password(
         body.wrong::<()>("new_password", "must not be the old one");
     }
     body.finish()?;
-    let mut account = credentials::check(&control, &account.email, old, &origin).await?;
+    let account = credentials::check(&control, &account.email, old, &origin).await?;
     let hash = control.passwords.hash(new).await?;
-    let by = sessions::by(&origin, Some(account.id));
-    let revoke = sessions::revoke(&control.config.auth, Revoked::Password, by);
-    let ended = control.store.set_password(account.id, account.token_version, &hash, &revoke).await?;
-    sessions::tell(&control, ended, ALL_TOKENS);
-    account.token_version += 1;
-    Ok(Answer::ok(sessions::start(&control, &account, &origin).await?))
+    let (auth, (new, token)) = (&control.config.auth, sessions::fresh(&control, &account, &origin));
+    let revoke = sessions::revoke(auth, Revoked::Password, sessions::by(&origin, Some(account.id)));
+    let started = control.store.set_password(new, &hash, &sessions::rules(auth), &revoke).await?;
+    Ok(Answer::ok(sessions::started(&control, &account, &token, started)))
 }
 
 /// An account as its owner sees it.

@@ -92,14 +92,21 @@ impl Passwords {
 
     /// Whether `password` is the one of `hash`; without a hash the same work is done and the answer is no, so that
     /// nobody can tell by the clock whether an account exists. Errors: `overloaded` when the queue is full.
+    /// A wrong password of an outgrown hash costs one of today's hashes besides, for the same reason.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
         let exists = hash.is_some();
+        let cheap = hash.as_deref().is_some_and(|hash| self.outgrown(hash)).then(|| self.dummy.clone());
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let argon2 = self.argon2.clone();
         let verdict = self.run(move || {
             // A hash in the database that is none: a person must look, the client only learns that it did not work.
             let parsed = PasswordHash::new(&hash).map_err(|error| format!("password hash: {error}"))?;
-            Ok(argon2.verify_password(password.as_bytes(), &parsed).is_ok())
+            let matches = argon2.verify_password(password.as_bytes(), &parsed).is_ok();
+            if let Some(dummy) = cheap.filter(|_| !matches) {
+                let parsed = PasswordHash::new(&dummy).map_err(|error| format!("dummy hash: {error}"))?;
+                let _ = argon2.verify_password(password.as_bytes(), &parsed);
+            }
+            Ok(matches)
         });
         let matches = verdict.await?.map_err(|error: String| Refusal::internal(error))?;
         Ok(exists && matches)
@@ -191,6 +198,29 @@ mod tests {
             !Passwords::start(&auth()).unwrap().outgrown(&hash_now(&cheap, "x").unwrap()),
             "dearer is fine"
         );
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_of_a_cheaper_hash_takes_as_long_as_one_of_nobody() {
+        let mut settings = auth();
+        (settings.argon2_iterations, settings.argon2_memory_kib) = (1, 8 * 1024);
+        let old = hash_now(&settings, "x").unwrap();
+        (settings.argon2_iterations, settings.argon2_memory_kib) = (4, 32 * 1024);
+        let passwords = Passwords::start(&settings).unwrap();
+        // The quickest of a few: what else the machine does only makes them longer.
+        let quickest = async |hash: Option<String>| {
+            let mut least = std::time::Duration::MAX;
+            for _ in 0..5 {
+                let started = std::time::Instant::now();
+                assert!(!passwords.verify("wrong".into(), hash.clone()).await.unwrap());
+                least = least.min(started.elapsed());
+            }
+            least
+        };
+        let (known, unknown) = (quickest(Some(old.clone())).await, quickest(None).await);
+        // Without today's hash it would be a sixteenth of it.
+        assert!(known * 2 > unknown, "{known:?} {unknown:?}");
+        assert!(passwords.verify("x".into(), Some(old)).await.unwrap());
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ use axum::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 use spike_config::AuthConfig;
 use spike_domain::{Reason, Revoked, SessionId, UserId};
-use spike_store::{ALL_TOKENS, NewAudit, NewSession, Presented, Refreshed, Revoke, SessionRules, UserRow};
+use spike_store::{
+    ALL_TOKENS, NewAudit, NewSession, NewlyStarted, Presented, Refreshed, Revoke, SessionRules, UserRow,
+};
 
 use super::me::user_view;
 use super::refresh_token::RefreshToken;
@@ -26,6 +28,15 @@ pub(super) const REFRESH_TOKEN_CHARS: std::ops::RangeInclusive<usize> = 1..=4096
 ///
 /// Errors: 401 `invalid-credentials` when the account has been disabled, or its password changed, since it was read.
 pub(super) async fn start(control: &Arc<Control>, account: &UserRow, origin: &Origin) -> Result<Value> {
+    let (new, token) = fresh(control, account, origin);
+    let by = by(origin, Some(account.id));
+    let started = control.store.create_session(new, &rules(&control.config.auth), &by).await?;
+    let started = started.ok_or_else(|| Refusal::new(Reason::InvalidCredentials))?;
+    Ok(self::started(control, account, &token, started))
+}
+
+/// A session to create for an account as it was read, and its first refresh token.
+pub(super) fn fresh(control: &Control, account: &UserRow, origin: &Origin) -> (NewSession, RefreshToken) {
     let id = SessionId::new(control.now_ms());
     let token = RefreshToken::fresh(id);
     let new = NewSession {
@@ -35,11 +46,18 @@ pub(super) async fn start(control: &Arc<Control>, account: &UserRow, origin: &Or
         address: origin.address,
         refresh_hash: token.hash(),
     };
-    let by = by(origin, Some(account.id));
-    let started = control.store.create_session(new, &rules(&control.config.auth), &by).await?;
-    let started = started.ok_or_else(|| Refusal::new(Reason::InvalidCredentials))?;
+    (new, token)
+}
+
+/// The data of the answer to whoever has started a session; the sessions that it ended are made known.
+pub(super) fn started(
+    control: &Arc<Control>,
+    account: &UserRow,
+    token: &RefreshToken,
+    started: NewlyStarted,
+) -> Value {
     tell(control, started.ended, ALL_TOKENS);
-    Ok(session_view(control, account, &token, started.generation, started.refresh_expires_in_ms))
+    session_view(control, account, token, started.generation, started.refresh_expires_in_ms)
 }
 
 /// Body: `refresh_token`. 200 with new tokens; the one sent is spent. Sent again within `auth.refresh_retry_s` it is answered

@@ -12,10 +12,10 @@ pub struct LoginConfig {
     pub pair_free: u32,
     /// Longest such wait, in seconds; 0: none.
     ///
-    /// `SPIKE_LOGIN_PAIR_WAIT_MAX_S`: 0 to 3600
+    /// `SPIKE_LOGIN_PAIR_WAIT_MAX_S`: 0 to 30
     pub pair_wait_max_s: u64,
     /// Failures from one address, over all accounts, that cost no wait. An address that an account has logged in
-    /// from before does not wait for it.
+    /// from before does not wait for it, and any other account is let in after it has waited once.
     ///
     /// `SPIKE_LOGIN_ADDRESS_FREE`: 1 to 60000
     pub address_free: u32,
@@ -55,7 +55,7 @@ impl LoginConfig {
         let mut s = reader.section("login");
         Self {
             pair_free: s.number("pair_free", 1..=1000),
-            pair_wait_max_s: s.number("pair_wait_max_s", 0..=3600),
+            pair_wait_max_s: s.number("pair_wait_max_s", 0..=30),
             address_free: s.number("address_free", 1..=60_000),
             address_wait_max_s: s.number("address_wait_max_s", 0..=3600),
             account_free: s.number("account_free", 1..=60_000),

@@ -16,6 +16,9 @@ use crate::transaction::transact;
 use crate::users::{UserRow, user_in};
 use crate::{NewAudit, Result, Store, StoreError};
 
+/// How far back a healthy database's clock may go, in milliseconds.
+const TREMBLE_MS: u64 = 1000;
+
 /// A refresh token that somebody has sent, and what is to follow it.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented {
@@ -185,10 +188,8 @@ async fn again(
 ) -> Result<Refreshed> {
     // The successor is the session's newest token, and so unused, as long as the session has gone one step only.
     let successor_unused = session.generation == token.generation + 1;
-    // A clock that was set back makes no time pass.
-    let in_time = |spent: &Spent| session.now_ms.saturating_sub(spent.at_ms) < rules.retry_ms;
     match &token.spent {
-        Some(spent) if successor_unused && in_time(spent) => {
+        Some(spent) if successor_unused && in_time(spent.at_ms, session.now_ms, rules.retry_ms) => {
             let refresh_expires_in_ms = session.expires_at_ms.saturating_sub(session.now_ms);
             let renewed = Renewed { user, generation: session.generation, refresh_expires_in_ms };
             Ok(Refreshed::Repeated { renewed, sealed: spent.sealed })
@@ -200,6 +201,12 @@ async fn again(
             Ok(Refreshed::Reused { user: user.id })
         }
     }
+}
+
+/// Whether an answer may be asked for again. A clock that was set back by more than it may tremble says nothing of the time
+/// that has passed, so the token counts as spent long ago.
+fn in_time(spent_at_ms: u64, now_ms: u64, retry_ms: u64) -> bool {
+    now_ms.saturating_add(TREMBLE_MS) >= spent_at_ms && now_ms.saturating_sub(spent_at_ms) < retry_ms
 }
 
 async fn lock(tx: &mut Conn, session: SessionId) -> Result<Option<Locked>> {
@@ -245,4 +252,19 @@ async fn find(tx: &mut Conn, session: SessionId, hash: &TokenHash) -> Result<Opt
         spent,
         expires_at_ms: u64_at(&row, "expires_at_ms")?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_for_a_lost_answer_is_no_longer_by_a_clock_that_was_set_back() {
+        for (now_ms, want) in
+            [(100_000, true), (109_999, true), (110_000, false), (99_000, true), (98_999, false), (1, false)]
+        {
+            assert_eq!(in_time(100_000, now_ms, 10_000), want, "{now_ms}");
+        }
+        assert!(!in_time(100_000, 100_000, 0), "none is allowed");
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use spike_domain::{Revoked, SessionId, UserId};
+use spike_domain::{Revoked, Role, SessionId, UserId};
 use sqlx::AssertSqlSafe;
 
 use crate::audit_log::record;
@@ -82,27 +82,7 @@ impl Store {
         rules: &SessionRules,
         by: &NewAudit,
     ) -> Result<Option<NewlyStarted>> {
-        transact!(self, |tx| {
-            let Some(now_ms) = lock_account(tx, &new).await? else { return Ok(None) };
-            let ended = make_room(tx, new.user, rules, by, now_ms).await?;
-            let ends_at_ms = now_ms.saturating_add(rules.session_ttl_ms);
-            let expires_at_ms = now_ms.saturating_add(rules.refresh_ttl_ms).min(ends_at_ms);
-            let address = new.address.map(|address| address.to_string());
-            let text = "INSERT INTO sessions (id, user_id, generation, address, created_at_ms, used_at_ms, \
-                        expires_at_ms, ends_at_ms) VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
-            let insert = query(text)
-                .bind(&new.id.bytes()[..])
-                .bind(new.user.0)
-                .bind(address.as_deref())
-                .bind(signed(now_ms))
-                .bind(signed(now_ms))
-                .bind(signed(expires_at_ms))
-                .bind(signed(ends_at_ms));
-            insert.execute(tx).await?;
-            insert_token(tx, new.id, &new.refresh_hash, 1, expires_at_ms).await?;
-            let refresh_expires_in_ms = expires_at_ms - now_ms;
-            Ok(Some(NewlyStarted { generation: 1, refresh_expires_in_ms, ended }))
-        })
+        transact!(self, |tx| { create_session_in(tx, &new, rules, by).await })
     }
 
     /// Ends a session and every token of it. Whether this call did: not when it is unknown or was revoked before.
@@ -126,20 +106,57 @@ impl Store {
     }
 
     /// The account behind an access token of generation `ver` of a session, unless the session is revoked or has gone on to
-    /// another generation. A session without a row, as of a token minted for a load test, stands in nobody's way.
+    /// another generation. A session without a row, as of a token minted for a load test, stands in nobody's way where the
+    /// token claims no more than `claimed` = user; an administrator's must be in the table, and be theirs.
     pub async fn account_in_session(
         &self,
         user: UserId,
         session: SessionId,
         ver: u32,
+        claimed: Role,
     ) -> Result<Option<UserRow>> {
-        let over =
-            "SELECT generation FROM sessions WHERE id = ? AND (revoked_at_ms IS NOT NULL OR generation > ?)";
+        let text = "SELECT user_id, generation, revoked_at_ms FROM sessions WHERE id = ?";
         read!(self, |conn| {
-            let over = query(over).bind(&session.bytes()[..]).bind(ver).fetch_optional(conn).await?;
-            if over.is_some() { Ok(None) } else { user_in(conn, user).await }
+            let row = query(text).bind(&session.bytes()[..]).fetch_optional(&mut *conn).await?;
+            let alive = match row {
+                Some(row) => {
+                    let revoked = at::<Option<i64>>(&row, "revoked_at_ms")?.is_some();
+                    let theirs = UserId(at(&row, "user_id")?) == user;
+                    theirs && !revoked && u32_at(&row, "generation")? <= ver
+                }
+                None => claimed == Role::User,
+            };
+            if alive { user_in(conn, user).await } else { Ok(None) }
         })
     }
+}
+
+/// [`Store::create_session`] within a transaction.
+pub(crate) async fn create_session_in(
+    tx: &mut Conn,
+    new: &NewSession,
+    rules: &SessionRules,
+    by: &NewAudit,
+) -> Result<Option<NewlyStarted>> {
+    let Some(now_ms) = lock_account(tx, new).await? else { return Ok(None) };
+    let ended = make_room(tx, new.user, rules, by, now_ms).await?;
+    let ends_at_ms = now_ms.saturating_add(rules.session_ttl_ms);
+    let expires_at_ms = now_ms.saturating_add(rules.refresh_ttl_ms).min(ends_at_ms);
+    let address = new.address.map(|address| address.to_string());
+    let text = "INSERT INTO sessions (id, user_id, generation, address, created_at_ms, used_at_ms, \
+                expires_at_ms, ends_at_ms) VALUES (?, ?, 1, ?, ?, ?, ?, ?)";
+    let insert = query(text)
+        .bind(&new.id.bytes()[..])
+        .bind(new.user.0)
+        .bind(address.as_deref())
+        .bind(signed(now_ms))
+        .bind(signed(now_ms))
+        .bind(signed(expires_at_ms))
+        .bind(signed(ends_at_ms));
+    insert.execute(tx).await?;
+    insert_token(tx, new.id, &new.refresh_hash, 1, expires_at_ms).await?;
+    let refresh_expires_in_ms = expires_at_ms - now_ms;
+    Ok(Some(NewlyStarted { generation: 1, refresh_expires_in_ms, ended }))
 }
 
 /// Ends every session of a user within a transaction that has changed the user's row.

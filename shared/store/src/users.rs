@@ -6,12 +6,13 @@ use spike_domain::{Role, UserId};
 
 use sqlx::AssertSqlSafe;
 
+use crate::audit_log::record;
 use crate::backend::{Conn, Row};
 use crate::error::duplicate;
 use crate::query::query;
 use crate::sql::{CHUNK, at, u32_at, u64_at};
 use crate::transaction::{read, transact};
-use crate::{Conflict, Result, Store, StoreError};
+use crate::{AuditTarget, Conflict, NewAudit, Result, Store, StoreError};
 
 /// An account to create.
 #[derive(Debug, Clone)]
@@ -55,6 +56,22 @@ impl Store {
     pub async fn create_user(&self, user: NewUser) -> Result<UserId> {
         let users = [NewUser { email: normalised(&user.email), ..user }];
         transact!(self, |tx| { insert(tx, &users).await.map(UserId) })
+    }
+
+    /// [`Store::create_user`], recorded in the same transaction: `by` says who asks; action, target and detail are filled in.
+    pub async fn create_recorded_user(&self, user: NewUser, by: &NewAudit) -> Result<UserId> {
+        let users = [NewUser { email: normalised(&user.email), ..user }];
+        transact!(self, |tx| {
+            let id = insert(tx, &users).await.map(UserId)?;
+            let line = NewAudit {
+                action: "user.created".to_owned(),
+                target: Some(AuditTarget::new("user", &id)),
+                detail: format!(r#"{{"role":"{}"}}"#, users[0].role.as_str()),
+                ..by.clone()
+            };
+            record(tx, &line).await?;
+            Ok(id)
+        })
     }
 
     /// The account of an e-mail, in any case.

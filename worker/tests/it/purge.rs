@@ -43,6 +43,6 @@ async fn sessions_that_are_over_are_forgotten_and_the_others_stay() {
     worker.stop().await;
     let left = sale.store.revocations(0).await.unwrap();
     assert_eq!(left.iter().map(|revocation| revocation.session).collect::<Vec<_>>(), [sessions[1]]);
-    let known = sale.store.account_in_session(user, sessions[2], 1).await.unwrap();
+    let known = sale.store.account_in_session(user, sessions[2], 1, Role::User).await.unwrap();
     assert_eq!(known.map(|account| account.id), Some(user));
 }

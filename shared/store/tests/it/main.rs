@@ -101,6 +101,9 @@ mod contract {
             reuse_revokes_the_family_and_a_forgery_nothing a_token_expires_with_its_rest_and_with_its_session
             of_many_refreshes_at_once_one_rotates a_new_password_ends_every_session_and_every_login_under_way
             an_account_is_known_by_the_newest_token_of_a_live_session
-            what_is_over_is_purged_in_batches_and_nothing_else;
+            what_is_over_is_purged_in_batches_and_nothing_else
+            an_administrators_session_has_a_row a_new_password_starts_its_session_or_changes_nothing
+            an_account_is_made_with_its_line_in_the_log
+            a_session_is_purged_although_its_spent_tokens_would_live_longer;
     }
 }

@@ -41,6 +41,11 @@ async fn start(store: &Store, user: UserId, token: u8, rules: &SessionRules) -> 
     (id, store.create_session(new, rules, &nobody()).await.unwrap().expect("the account is as it was"))
 }
 
+/// The session that goes on after a change of password.
+fn after(user: UserId, token_version: u32, token: u8) -> NewSession {
+    NewSession { id: SessionId::new(now_ms()), user, token_version, address: None, refresh_hash: hash(token) }
+}
+
 fn nobody() -> NewAudit {
     NewAudit::default()
 }
@@ -194,14 +199,15 @@ pub async fn a_new_password_ends_every_session_and_every_login_under_way(store: 
     let (two, _) = start(store, user, 2, &RULES).await;
     let (theirs, _) = start(store, other, 3, &RULES).await;
     let change = ending(Revoked::Password, 1000);
-    assert_eq!(store.set_password(user, 0, "new hash", &change).await.unwrap(), [one, two]);
+    let started = store.set_password(after(user, 0, 5), "new hash", &RULES, &change).await.unwrap();
+    assert_eq!(started.ended, [one, two]);
     let row = store.user_by_id(user).await.unwrap().unwrap();
     assert_eq!((row.password_hash.as_str(), row.token_version), ("new hash", 1));
     assert_eq!(
         [min_ver(store, one).await, min_ver(store, two).await, min_ver(store, theirs).await],
         [Some(ALL_TOKENS), Some(ALL_TOKENS), None]
     );
-    let late = store.set_password(user, 0, "another hash", &change).await.unwrap_err();
+    let late = store.set_password(after(user, 0, 6), "another hash", &RULES, &change).await.unwrap_err();
     assert!(matches!(late, StoreError::Conflict { what: Conflict::Other }), "{late:?}");
     let new = NewSession {
         id: SessionId::new(now_ms()),
@@ -221,11 +227,67 @@ pub async fn a_new_password_ends_every_session_and_every_login_under_way(store: 
     assert!(lines.iter().all(|line| line.what.request_id.as_deref() == Some("r-1")));
 }
 
+pub async fn a_new_password_starts_its_session_or_changes_nothing(store: &Store) {
+    let user = account(store).await;
+    let (old, _) = start(store, user, 1, &RULES).await;
+    let change = ending(Revoked::Password, 1000);
+    // The hash of its first refresh token is taken: the session cannot start.
+    store.set_password(after(user, 0, 1), "new hash", &RULES, &change).await.unwrap_err();
+    let row = store.user_by_id(user).await.unwrap().unwrap();
+    assert_eq!((row.password_hash.as_str(), row.token_version), ("hash", 0), "all or nothing");
+    assert_eq!(min_ver(store, old).await, None);
+
+    let new = after(user, 0, 2);
+    let started = store.set_password(new, "new hash", &RULES, &change).await.unwrap();
+    assert_eq!((started.generation, started.ended), (1, vec![old]));
+    let known = store.account_in_session(user, new.id, 1, Role::Admin).await.unwrap();
+    assert_eq!(known.map(|row| row.password_hash), Some("new hash".to_owned()));
+    let renewed = store.refresh_session(&presented(new.id, 2, 3), &RULES, &nobody()).await.unwrap();
+    assert!(matches!(renewed, Refreshed::Rotated(_)), "{renewed:?}");
+}
+
+pub async fn an_administrators_session_has_a_row(store: &Store) {
+    let (user, other) = (account(store).await, account(store).await);
+    let (session, _) = start(store, user, 1, &RULES).await;
+    for (who, session, claimed, want) in [
+        (user, session, Role::Admin, true),
+        (user, SessionId::new(now_ms()), Role::User, true),
+        (user, SessionId::new(now_ms()), Role::Admin, false),
+        (other, session, Role::Admin, false),
+        (other, session, Role::User, false),
+    ] {
+        let known = store.account_in_session(who, session, 1, claimed).await.unwrap();
+        assert_eq!(known.is_some(), want, "{who} {session} {claimed:?}");
+    }
+}
+
+pub async fn an_account_is_made_with_its_line_in_the_log(store: &Store) {
+    let user = |role| NewUser {
+        email: "Root@shop.example".into(),
+        name: "Root".into(),
+        password_hash: "hash".into(),
+        role,
+    };
+    let by = NewAudit { request_id: Some("r-2".into()), ..nobody() };
+    let id = store.create_recorded_user(user(Role::Admin), &by).await.unwrap();
+    let taken = store.create_recorded_user(user(Role::User), &by).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict { what: Conflict::Email }), "{taken:?}");
+    let filter = AuditFilter { action: Some("user.created".into()), ..AuditFilter::default() };
+    let lines = store.audit(&filter, None, 10).await.unwrap();
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let target = line.what.target.as_ref().unwrap();
+    assert_eq!((target.kind.as_str(), &target.id), ("user", &id.to_string()));
+    assert_eq!(
+        (line.what.detail.as_str(), line.what.request_id.as_deref()),
+        (r#"{"role":"admin"}"#, Some("r-2"))
+    );
+}
+
 pub async fn an_account_is_known_by_the_newest_token_of_a_live_session(store: &Store) {
     let user = account(store).await;
     let (session, _) = start(store, user, 1, &RULES).await;
     let known = async |session, ver| {
-        let account = store.account_in_session(user, session, ver).await.unwrap();
+        let account = store.account_in_session(user, session, ver, Role::User).await.unwrap();
         account.map(|account| account.id)
     };
     assert_eq!(known(session, 1).await, Some(user));
@@ -234,7 +296,7 @@ pub async fn an_account_is_known_by_the_newest_token_of_a_live_session(store: &S
     assert_eq!((known(session, 1).await, known(session, 2).await), (None, Some(user)));
     assert!(store.revoke_session(session, &ending(Revoked::Logout, 1000)).await.unwrap());
     assert_eq!((known(session, 2).await, known(session, u32::MAX).await), (None, None));
-    assert!(store.account_in_session(UserId(i64::MAX), session, 9).await.unwrap().is_none());
+    assert!(store.account_in_session(UserId(i64::MAX), session, 9, Role::User).await.unwrap().is_none());
 }
 
 pub async fn what_is_over_is_purged_in_batches_and_nothing_else(store: &Store) {
@@ -267,6 +329,32 @@ pub async fn what_is_over_is_purged_in_batches_and_nothing_else(store: &Store) {
         matches!(reused, Refreshed::Reused { .. }),
         "a spent token of a live session is remembered: {reused:?}"
     );
+}
+
+pub async fn a_session_is_purged_although_its_spent_tokens_would_live_longer(store: &Store) {
+    let user = account(store).await;
+    let lowered = SessionRules { refresh_ttl_ms: 1, ..RULES };
+    for token in [10, 20] {
+        let (session, _) = start(store, user, token, &RULES).await;
+        let next = presented(session, token, token + 1);
+        store.refresh_session(&next, &RULES, &nobody()).await.unwrap();
+        let next = presented(session, token + 1, token + 2);
+        let renewed = store.refresh_session(&next, &lowered, &nobody()).await.unwrap();
+        assert!(matches!(renewed, Refreshed::Rotated(_)), "{renewed:?}");
+    }
+    let (alive, _) = start(store, user, 1, &RULES).await;
+    let begun = store.now_ms().await.unwrap();
+    eventually("they are over", async || (store.now_ms().await.unwrap() > begun + 1).then_some(())).await;
+    let mut purged = Purged::default();
+    for _ in 0..6 {
+        let batch = store.purge_sessions(2, 0).await.unwrap();
+        assert!(batch.tokens <= 2 && batch.sessions <= 2, "{batch:?}");
+        purged.tokens += batch.tokens;
+        purged.sessions += batch.sessions;
+    }
+    assert_eq!(purged, Purged { tokens: 6, sessions: 2, revocations: 0 });
+    let renewed = store.refresh_session(&presented(alive, 1, 2), &RULES, &nobody()).await.unwrap();
+    assert!(matches!(renewed, Refreshed::Rotated(_)), "{renewed:?}");
 }
 
 pub async fn of_many_refreshes_at_once_one_rotates(store: &Store) {
