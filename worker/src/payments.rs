@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use spike_domain::Verdict;
-use spike_payments::{PaymentProvider, SimulatedProvider, Standing, settle, show_paid};
+use spike_payments::{PaymentProvider, ProviderError, SimulatedProvider, Standing, settle, show_paid};
 use spike_store::PaymentAttempt;
 
 use crate::Jobs;
@@ -42,13 +41,9 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
 /// Asks about one attempt and settles it, if there is a verdict.
 async fn resolve(jobs: &Jobs, provider: &dyn PaymentProvider, open: &PaymentAttempt) {
     let patience = Duration::from_millis(jobs.config.payments.timeout_ms);
-    let standing = tokio::time::timeout(patience, provider.inquire(open.attempt)).await;
-    let verdict = match standing {
+    let verdict = match tokio::time::timeout(patience, ask(jobs, provider, open)).await {
         Ok(Ok(Standing::Decided(verdict))) => Some(verdict),
-        // Nobody charged it, and nobody who has begun to is still at it. Should the money come all the same, it is to
-        // be refunded.
-        Ok(Ok(Standing::Unknown)) => old_enough(jobs, open).then_some(Verdict::Declined),
-        Ok(Ok(Standing::Undecided)) | Err(_) => None,
+        Ok(Ok(Standing::Undecided | Standing::Unknown)) | Err(_) => None,
         Ok(Err(error)) => {
             tracing::debug!(attempt = %open.attempt, %error, "the provider cannot be asked");
             None
@@ -62,6 +57,19 @@ async fn resolve(jobs: &Jobs, provider: &dyn PaymentProvider, open: &PaymentAtte
     };
     if let Err(error) = result {
         tracing::warn!(attempt = %open.attempt, %error, "a payment is not resolved yet");
+    }
+}
+
+/// How an attempt stands. One that nobody charged for long enough is voided at the provider before it is given up
+/// here: a retry with the buyer's key, which lives far longer, would otherwise take money nobody asks about again.
+async fn ask(
+    jobs: &Jobs,
+    provider: &dyn PaymentProvider,
+    open: &PaymentAttempt,
+) -> Result<Standing, ProviderError> {
+    match provider.inquire(open.attempt).await? {
+        Standing::Unknown if old_enough(jobs, open) => provider.void(open.attempt).await,
+        standing => Ok(standing),
     }
 }
 

@@ -5,8 +5,9 @@
 //! one may use the same key. [`Keyed::claim`] then takes the turn in the database. What has been decided (success, or
 //! a refusal below 500) is kept for `orders.key_ttl_s` and replayed with `Idempotent-Replayed: true`: the same status,
 //! `Location` and data, byte for byte; only the request id is the replay's own, so that two requests never share one in
-//! a log. An answer of 500 or above is not kept: the next request with the key runs again, under the id of the first
-//! one's effect, and so does one whose process died before its answer was kept, once the lease is over.
+//! a log. An answer of 500 or above, or a refusal that passes by itself, is not kept: the next request with the key runs
+//! again, under the id of the first one's effect, and so does one whose process died before its answer was kept, once
+//! the lease is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +130,7 @@ impl Claim {
         fail::fail_point!("idempotency-answer");
         let kept = match &result {
             Ok(done) => Some(Kept::Done(done.clone())),
-            Err(refusal) if refusal.reason.status() < 500 => {
+            Err(refusal) if decides(refusal.reason) => {
                 debug_assert!(refusal.detail.is_none(), "a replay has the dictionary's words only");
                 let Refusal { reason, errors, data, .. } = refusal.clone();
                 Some(Kept::Refused { code: reason.code(), errors, data })
@@ -187,6 +188,16 @@ impl Done {
         }
         response
     }
+}
+
+/// Whether a refusal is the last word on its request. What passes by itself is not: a payment beside another one that
+/// is still open may be tried again with its key, as after an answer of 500 or above.
+fn decides(reason: Reason) -> bool {
+    let momentary = matches!(
+        reason,
+        Reason::PaymentInProgress | Reason::InFlight | Reason::RequestTimeout | Reason::TooManyRequests
+    );
+    reason.status() < 500 && !momentary
 }
 
 /// A kept answer, marked as such.

@@ -43,4 +43,8 @@ pub trait PaymentProvider: Send + Sync {
 
     /// Asks about an attempt.
     fn inquire(&self, attempt: AttemptId) -> BoxFuture<'_, Result<Standing, ProviderError>>;
+
+    /// Gives an attempt up: one that it never heard of is declined for good, whoever charges it afterwards. Returns how
+    /// the attempt stands now; a charge that was faster keeps its verdict.
+    fn void(&self, attempt: AttemptId) -> BoxFuture<'_, Result<Standing, ProviderError>>;
 }

@@ -115,4 +115,13 @@ impl PaymentProvider for SimulatedProvider {
     fn inquire(&self, attempt: AttemptId) -> BoxFuture<'_, Result<Standing, ProviderError>> {
         self.standing(attempt).boxed()
     }
+
+    fn void(&self, attempt: AttemptId) -> BoxFuture<'_, Result<Standing, ProviderError>> {
+        async move {
+            let voided = self.store.record_simulated(attempt, Verdict::Declined, 0).await;
+            voided.map_err(ProviderError::Unavailable)?;
+            self.standing(attempt).await
+        }
+        .boxed()
+    }
 }

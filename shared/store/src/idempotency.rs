@@ -57,7 +57,7 @@ const ATTEMPTS_MAX: u32 = 4;
 
 impl Store {
     /// Takes the turn of a request with a key, in one transaction: of any number at once, one is told to run. A key
-    /// older than `keep_ms` is forgotten, whether it has been purged or not.
+    /// older than `keep_ms` is forgotten, whether it has been purged or not, unless it is somebody's turn just now.
     pub async fn claim_key(&self, request: &KeyedRequest<'_>) -> Result<KeyTurn> {
         for _ in 0..ATTEMPTS_MAX {
             let turn = transact!(self, |tx| {
@@ -100,11 +100,13 @@ impl Store {
         })
     }
 
-    /// Forgets keys that are older than `keep_ms`, oldest first, about `limit` a call. Returns how many.
+    /// Forgets keys that are older than `keep_ms` and nobody's turn, oldest first, about `limit` a call. Returns how many.
     pub async fn purge_keys(&self, keep_ms: u64, limit: u32) -> Result<u64> {
-        let old = format!("created_at_ms <= {} - {}", self.dialect().now_ms(), signed(keep_ms));
+        let now = self.dialect().now_ms();
+        let free = format!("locked_until_ms <= {now}");
+        let old = format!("created_at_ms <= {now} - {}", signed(keep_ms));
         let last = format!(
-            "SELECT created_at_ms FROM idempotency_keys WHERE {old} ORDER BY created_at_ms LIMIT 1 OFFSET {limit}"
+            "SELECT created_at_ms FROM idempotency_keys WHERE {old} AND {free} ORDER BY created_at_ms LIMIT 1 OFFSET {limit}"
         );
         let rows = read!(self, |conn| { Ok(rows_of_text(conn, last).await?) })?;
         let bound = match rows.first() {
@@ -112,7 +114,7 @@ impl Store {
             None => old,
         };
         transact!(self, |tx| {
-            Ok(run_text(tx, format!("DELETE FROM idempotency_keys WHERE {bound}")).await?)
+            Ok(run_text(tx, format!("DELETE FROM idempotency_keys WHERE {bound} AND {free}")).await?)
         })
     }
 }
@@ -156,7 +158,9 @@ async fn begin(tx: &mut Conn, request: &KeyedRequest<'_>) -> Result<Option<KeyTu
 }
 
 async fn decide(tx: &mut Conn, request: &KeyedRequest<'_>, known: Known) -> Result<KeyTurn> {
-    if known.created_at_ms.saturating_add(request.keep_ms) <= known.now_ms {
+    let old = known.created_at_ms.saturating_add(request.keep_ms) <= known.now_ms;
+    // However old: somebody's turn ends with its lease.
+    if old && known.locked_until_ms <= known.now_ms {
         return take_over(tx, request, request.effect, known.now_ms, true).await;
     }
     if known.payload != request.payload {

@@ -68,7 +68,7 @@ pub struct InventoryGap {
 const GAPS_MAX: u32 = 1000;
 
 impl Store {
-    /// Most units of one product in one place: what a column holds.
+    /// Most units of one product, wherever they are: what a column holds, should all of them come to one place.
     pub const UNITS_MAX: u32 = 2_147_483_647;
 
     /// Where a product's units are; of a product that is not deleted.
@@ -78,7 +78,7 @@ impl Store {
 
     /// Corrects what is available and returns the figures after it. A correction to what is there already
     /// changes nothing. Errors: `NotFound` (no such product), `Conflict(Version)`, `Conflict(Inventory)` (would
-    /// be below zero or beyond [`Store::UNITS_MAX`]).
+    /// be below zero, or with what is reserved and sold beyond [`Store::UNITS_MAX`]).
     pub async fn adjust_inventory(&self, product: ProductId, change: Adjustment) -> Result<Inventory> {
         transact!(self, |tx| { adjust(tx, product, &change).await })
     }
@@ -214,7 +214,9 @@ async fn adjust(tx: &mut Conn, product: ProductId, change: &Adjustment) -> Resul
         AdjustTo::Delta(delta) => available.saturating_add(delta),
         AdjustTo::Available(units) => i64::from(units),
     };
-    if !(0..=i64::from(Store::UNITS_MAX)).contains(&after) {
+    // Together: units that are elsewhere come back, and are to find a place.
+    let elsewhere = i64::from(before.reserved) + i64::from(before.sold);
+    if after < 0 || after.saturating_add(elsewhere) > i64::from(Store::UNITS_MAX) {
         return Err(StoreError::conflict(Conflict::Inventory));
     }
     if after == available {

@@ -1,7 +1,9 @@
 //! Payments that nobody has heard of find their end, and paid orders show as paid where buyers poll them.
 
+use std::time::Duration;
+
 use spike_domain::{AttemptId, AttemptStatus, ClaimState, OrderId, OrderStatus, UserId, Verdict};
-use spike_payments::settle;
+use spike_payments::{Charge, PaymentProvider, Simulate, SimulatedProvider, settle};
 use spike_store::Begun;
 
 use crate::sale::{Sale, eventually};
@@ -61,7 +63,12 @@ async fn the_resolver_ends_open_payments_and_the_ledger_learns_of_paid_orders() 
     })
     .await;
     eventually("once", async || sale.store.untold_payments(9).await.unwrap().is_empty().then_some(())).await;
-    // Given up, and captured all the same.
+    // Given up: whoever charges it now, with the buyer's key, takes no money.
+    let provider = SimulatedProvider::new(sale.store.clone(), Duration::ZERO, None);
+    let amount = sale.store.payment(attempts[3]).await.unwrap().unwrap().amount;
+    let charge = Charge { attempt: attempts[3], amount, simulate: Simulate::Success };
+    assert_eq!(provider.charge(charge).await.unwrap(), Verdict::Declined);
+    // And were it captured all the same.
     let late = settle(&sale.store, &sale.ledger, attempts[3], Verdict::Captured).await.unwrap();
     assert_eq!(late.status, AttemptStatus::RefundDue);
     let statuses = sale.store.row_statuses(sale.event, &orders).await.unwrap().rows;

@@ -78,8 +78,12 @@ async fn a_payment_without_an_outcome_is_asked_for_again_by_its_key() {
         };
         assert_eq!((known.status, known.reason()), (status, reason), "{simulate}");
         assert_eq!(shop.look(order).await["payments"].as_array().unwrap().len(), 1, "one attempt");
+        // The other key was only told to wait: that is not its answer for the rest of the day.
+        let other = shop.pay(order, &format!("{simulate}-2"), "success").await;
+        let (status, reason) = if simulate == "timeout" { (200, "") } else { (409, "order-paid") };
+        assert_eq!((other.status, other.reason()), (status, reason), "{simulate}");
     }
-    assert_eq!(shop.figures().await[0], (8, 1, 1));
+    assert_eq!(shop.figures().await[0], (8, 0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

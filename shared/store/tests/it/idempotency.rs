@@ -82,18 +82,21 @@ pub async fn of_many_requests_at_once_one_runs(store: &Store) {
 
 pub async fn keys_are_forgotten_after_their_time(store: &Store) {
     let short = KeyedRequest { keep_ms: 1, ..request(1) };
-    turn(store.claim_key(&short).await.unwrap());
-    let (effect, _) = eventually("a millisecond passes", async || {
-        match store.claim_key(&KeyedRequest { keep_ms: 1, payload: &[9; 32], ..request(2) }).await.unwrap() {
-            KeyTurn::Mismatch => None,
-            other => Some(turn(other)),
-        }
-    })
-    .await;
+    let (_, until) = turn(store.claim_key(&short).await.unwrap());
+    let claimed = store.now_ms().await.unwrap();
+    eventually("a millisecond passes", async || (store.now_ms().await.unwrap() > claimed + 2).then_some(()))
+        .await;
+    // Old, and still somebody's turn.
+    let anew = KeyedRequest { keep_ms: 1, payload: &[9; 32], ..request(2) };
+    assert_eq!(store.claim_key(&anew).await.unwrap(), KeyTurn::Mismatch);
+    assert_eq!(store.claim_key(&KeyedRequest { keep_ms: 1, ..request(2) }).await.unwrap(), KeyTurn::InFlight);
+    assert_eq!(store.purge_keys(1, 4).await.unwrap(), 0, "a key being worked on");
+    store.release_key(&short, until).await.unwrap();
+    let (effect, _) = turn(store.claim_key(&KeyedRequest { lease_ms: 0, ..anew }).await.unwrap());
     assert_eq!(effect, [2; 16], "as if it had never been");
     for number in 0..10 {
         let key = format!("k{number}");
-        turn(store.claim_key(&KeyedRequest { key: &key, ..request(1) }).await.unwrap());
+        turn(store.claim_key(&KeyedRequest { key: &key, lease_ms: 0, ..request(1) }).await.unwrap());
     }
     assert_eq!(store.purge_keys(DAY_MS, 100).await.unwrap(), 0, "all of today");
     let begun = store.now_ms().await.unwrap();

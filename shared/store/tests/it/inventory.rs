@@ -68,6 +68,11 @@ pub async fn an_adjustment_keeps_its_conditions(store: &Store) {
         assert_eq!(refused(by(delta)).await, Conflict::Inventory, "{delta}");
     }
     assert_eq!(refused(to(Store::UNITS_MAX + 1, None)).await, Conflict::Inventory);
+    let carved = store.create_product(new_product("CHAIR", 10), None).await.unwrap();
+    store.create_event(new_event(carved, 7, 60), None).await.unwrap();
+    let full = store.adjust_inventory(carved, to(Store::UNITS_MAX - 6, None)).await.unwrap_err();
+    assert_eq!(conflict(&full), Some(Conflict::Inventory), "what the event gives back would find no place");
+    store.adjust_inventory(carved, to(Store::UNITS_MAX - 7, None)).await.unwrap();
     assert_eq!(refused(to(5, Some(before.version + 1))).await, Conflict::Version);
     let stale = Adjustment { expected: Expected::OneOf(vec![]), ..by(1) };
     assert_eq!(refused(stale).await, Conflict::Version);

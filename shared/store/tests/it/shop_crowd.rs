@@ -1,18 +1,23 @@
 //! Sixty-four clients at once: ordinary orders, payments and cancellations of the same few products, until so many
-//! operations are done; then every unit must be where the orders say it is.
+//! operations are done, while expiry runs beside them; then every unit must be where the orders say it is, and all
+//! money where an order or a refund accounts for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use spike_domain::clock::now_ms;
-use spike_domain::{AttemptStatus, OrderId, OrderStatus, ProductId, UserId, Verdict};
+use spike_domain::{AttemptId, AttemptStatus, OrderId, OrderStatus, ProductId, UserId, Verdict};
 use spike_store::{Begun, NewShopOrder, Placement, ShopChange, ShopOrderRow, Store};
 
+use crate::sale::eventually;
 use crate::shop::{Shop, fresh_attempt};
 
 const CLIENTS: usize = 64;
-const STOCK: u32 = 2_000;
+const STOCK: u32 = 50_000;
+
+/// Time to pay of every fourth order, in seconds: some run out while their payment is on its way.
+const SHORT_S: u32 = 1;
 
 /// What is shared by the clients.
 struct Crowd {
@@ -52,19 +57,44 @@ async fn play(store: &Store, operations: u64) {
     for buyer in &buyers {
         tasks.spawn(client(crowd.clone(), *buyer));
     }
+    let (over, done) = tokio::sync::watch::channel(false);
+    let expiry = tokio::spawn(expire(store.clone(), done));
     let mut ends = BTreeMap::new();
     for (word, count) in tasks.join_all().await.into_iter().flatten() {
         *ends.entry(word).or_insert(0) += count;
     }
-    for word in ["placed", "paid", "cancelled", "declined", "left"] {
+    over.send(true).unwrap();
+    ends.insert("expired", expiry.await.unwrap());
+    for word in ["placed", "paid", "cancelled", "declined", "left", "refund"] {
         assert!(ends.contains_key(word), "{word} never happened: {ends:?}");
     }
-    let total: u32 = ["placed", "short", "paid", "late", "cancelled", "declined"]
+    let total: u32 = ["placed", "short", "paid", "late", "cancelled", "declined", "refund"]
         .iter()
         .filter_map(|word| ends.get(word))
         .sum();
     assert_eq!(u64::from(total), operations, "{ends:?}");
     check_books(&shop, &buyers, &ends).await;
+}
+
+/// Cancels what is due again and again; after the clients have done, until nothing with a short deadline is left.
+/// Returns how many.
+async fn expire(store: Store, done: tokio::sync::watch::Receiver<bool>) -> u32 {
+    let mut expired = 0;
+    loop {
+        let last = *done.borrow();
+        if last {
+            let end = store.now_ms().await.unwrap() + u64::from(SHORT_S) * 1000;
+            eventually("the last deadline passes", async || {
+                (store.now_ms().await.unwrap() > end).then_some(())
+            })
+            .await;
+        }
+        expired += u32::try_from(store.expire_shop_orders(100_000).await.unwrap().len()).unwrap();
+        if last {
+            return expired;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Orders and then pays, cancels, both at once, or leaves it, again and again. Returns how often what happened.
@@ -82,7 +112,7 @@ async fn client(crowd: Arc<Crowd>, buyer: UserId) -> BTreeMap<&'static str, u32>
                 .map(|p| (*p, fastrand::u32(1..=3)))
                 .collect(),
             expected: None,
-            pay_timeout_s: 3600,
+            pay_timeout_s: if fastrand::u8(0..4) == 0 { SHORT_S } else { 3600 },
         };
         if new.items.is_empty() {
             crowd.done.fetch_sub(1, Ordering::Relaxed);
@@ -97,7 +127,7 @@ async fn client(crowd: Arc<Crowd>, buyer: UserId) -> BTreeMap<&'static str, u32>
             other => panic!("{other:?}"),
         };
         count("placed");
-        match fastrand::u8(0..8) {
+        match fastrand::u8(0..9) {
             0 => count("left"),
             1..=3 if crowd.one_more() => count(cancel(&crowd.store, order, buyer).await),
             4..=5 if crowd.one_more() => count(pay(&crowd.store, order, buyer).await),
@@ -105,10 +135,21 @@ async fn client(crowd: Arc<Crowd>, buyer: UserId) -> BTreeMap<&'static str, u32>
                 if crowd.one_more() {
                     let both =
                         tokio::join!(cancel(&crowd.store, order, buyer), pay(&crowd.store, order, buyer));
-                    // Declined, and cancelled just after; anything else has one winner.
-                    assert_eq!(both.0 == "cancelled", both.1 != "paid", "{both:?}");
+                    // Declined, and cancelled just after; anything else has one winner, which may be the deadline.
+                    assert!(both.0 != "cancelled" || both.1 != "paid", "{both:?}");
+                    assert!(
+                        new.pay_timeout_s == SHORT_S || both.0 == "cancelled" || both.1 == "paid",
+                        "{both:?}"
+                    );
                     count(both.0);
                     count(both.1);
+                } else {
+                    count(pay(&crowd.store, order, buyer).await);
+                }
+            }
+            8 if crowd.one_more() => {
+                if crowd.one_more() {
+                    overtaken(&crowd.store, order, buyer).await.into_iter().for_each(&mut count);
                 } else {
                     count(pay(&crowd.store, order, buyer).await);
                 }
@@ -127,17 +168,38 @@ async fn cancel(store: &Store, order: OrderId, buyer: UserId) -> &'static str {
 }
 
 async fn pay(store: &Store, order: OrderId, buyer: UserId) -> &'static str {
+    match begin(store, order, buyer).await {
+        Some(attempt) => end(store, attempt).await,
+        None => "late",
+    }
+}
+
+/// A payment whose order is cancelled before its verdict arrives.
+async fn overtaken(store: &Store, order: OrderId, buyer: UserId) -> [&'static str; 2] {
+    let begun = begin(store, order, buyer).await;
+    let cancelled = cancel(store, order, buyer).await;
+    let Some(attempt) = begun else { return [cancelled, "late"] };
+    let ended = end(store, attempt).await;
+    assert_ne!(ended, "paid", "it was cancelled before");
+    [cancelled, ended]
+}
+
+/// The attempt, if the order may be paid.
+async fn begin(store: &Store, order: OrderId, buyer: UserId) -> Option<AttemptId> {
     let attempt = fresh_attempt();
     match store.begin_payment(attempt, order, buyer).await.unwrap() {
-        Begun::Recorded(_) => {}
-        Begun::NotPayable(_) => return "late",
-        other @ Begun::InProgress(_) => panic!("{other:?}"),
+        Begun::Recorded(_) => Some(attempt),
+        Begun::NotPayable(_) => None,
+        other => panic!("{other:?}"),
     }
+}
+
+async fn end(store: &Store, attempt: AttemptId) -> &'static str {
     let verdict = if fastrand::u8(0..8) == 0 { Verdict::Declined } else { Verdict::Captured };
     match store.settle_payment(attempt, verdict).await.unwrap().status {
         AttemptStatus::Captured => "paid",
         AttemptStatus::Declined => "declined",
-        AttemptStatus::RefundDue => "late",
+        AttemptStatus::RefundDue => "refund",
         AttemptStatus::Open => panic!("settled"),
     }
 }
@@ -152,19 +214,36 @@ async fn check_books(shop: &Shop<'_>, buyers: &[UserId], ends: &BTreeMap<&'stati
     let with = |status| orders.iter().filter(move |order| order.status == status);
     let (paid, cancelled) = (with(OrderStatus::Paid), with(OrderStatus::Cancelled));
     assert_eq!(orders.len(), ends["placed"] as usize);
-    assert_eq!((paid.count(), cancelled.count()), (ends["paid"] as usize, ends["cancelled"] as usize));
+    let ended = (ends["cancelled"] + ends["expired"]) as usize;
+    assert_eq!((paid.count(), cancelled.count()), (ends["paid"] as usize, ended), "{ends:?}");
     for (product, (available, reserved, sold)) in shop.products.iter().zip(figures) {
         let units = |status| with(status).map(|order| units_of(order, *product)).sum::<u32>();
         assert_eq!((reserved, sold), (units(OrderStatus::Pending), units(OrderStatus::Paid)), "{product}");
         assert_eq!(available + reserved + sold, STOCK, "{product}");
     }
+    check_money(shop.store, &orders, ends).await;
+}
+
+/// An order is paid by one captured attempt, and any other money that was captured is to be refunded.
+async fn check_money(store: &Store, orders: &[ShopOrderRow], ends: &BTreeMap<&'static str, u32>) {
     let ids: Vec<_> = orders.iter().map(|order| order.order).collect();
-    for attempt in shop.store.payments_of(&ids).await.unwrap() {
-        let order = orders.iter().find(|order| order.order == attempt.order).unwrap();
-        let paid = attempt.status == AttemptStatus::Captured;
-        assert_eq!(paid, order.status == OrderStatus::Paid && paid, "{attempt:?} {order:?}");
-        assert_ne!(attempt.status, AttemptStatus::Open);
+    let attempts = store.payments_of(&ids).await.unwrap();
+    let mut captured: BTreeMap<OrderId, usize> = BTreeMap::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.status == AttemptStatus::Captured) {
+        *captured.entry(attempt.order).or_default() += 1;
     }
+    for order in orders {
+        let times = captured.get(&order.order).copied().unwrap_or_default();
+        assert_eq!(times, usize::from(order.status == OrderStatus::Paid), "{order:?}");
+    }
+    let with = |status| attempts.iter().filter(|attempt| attempt.status == status).count();
+    assert_eq!(
+        with(AttemptStatus::RefundDue),
+        ends["refund"] as usize,
+        "every refund that was told of, once"
+    );
+    assert_eq!(with(AttemptStatus::Declined), ends["declined"] as usize);
+    assert_eq!(with(AttemptStatus::Open), 0);
 }
 
 fn units_of(order: &ShopOrderRow, product: ProductId) -> u32 {
