@@ -150,7 +150,11 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
     decided.map_err(Undecided::Refused)
 }
 
-async fn looks_in_redis(link: &Link, event: &EventLocal, users: &[UserId]) -> Result<Vec<Option<Look>>, LinkError> {
+async fn looks_in_redis(
+    link: &Link,
+    event: &EventLocal,
+    users: &[UserId],
+) -> Result<Vec<Option<Look>>, LinkError> {
     let users: Vec<String> = users.iter().map(UserId::to_string).collect();
     let hmget = |out: &mut Vec<u8>, hash: &str| {
         let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
@@ -191,11 +195,11 @@ fn parsed(
     let claim = |element| match element {
         Reply::Nil => Ok(None),
         Reply::Bulk(bytes) => parse(&bytes).map(Some).ok_or_else(|| {
-            tracing::error!(value = %bytes.escape_ascii(), "a claim in Redis is not order, letter and quantity");
+            tracing::error!(value = %bytes.escape_ascii(), "a claim is not order, letter and quantity");
             Unreadable
         }),
         other => {
-            tracing::error!(value = ?other, "a claim in Redis is no string");
+            tracing::error!(value = ?other, "a claim is no string");
             Err(Unreadable)
         }
     };

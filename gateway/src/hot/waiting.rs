@@ -111,13 +111,7 @@ struct Mailbox {
 ///
 /// # Errors
 /// All places are taken, or the user holds enough of them.
-pub fn enter(
-    core: &Rc<Core>,
-    kind: Kind,
-    event: EventId,
-    user: UserId,
-    seen: Look,
-) -> Result<Place, Taken> {
+pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Look) -> Result<Place, Taken> {
     let waiting = &core.waiting;
     waiting.take(core, kind, user)?;
     let number = waiting.next.get();
