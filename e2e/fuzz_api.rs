@@ -11,6 +11,9 @@ use crate::poll::until;
 
 /// Examples an operation, unless SPIKE_TEST_EXAMPLES names another number.
 const EXAMPLES: &str = "10";
+/// From so many examples an operation on, as `make fuzz-api` has them, a run makes [`MANY`] requests at least.
+const EXAMPLES_OF_MANY: u64 = 300;
+const MANY: u64 = 10_000;
 /// So many of everything; the last one is the one that is used.
 const EACH: usize = 6;
 
@@ -41,6 +44,8 @@ fn every_answer_is_one_that_the_document_names() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let cases: u64 = reports.iter().map(|report| report.cases).sum();
     assert!(reports.iter().all(|report| report.cases > 0), "a subject without a case");
+    let many = run.examples.parse().is_ok_and(|each: u64| each >= EXAMPLES_OF_MANY);
+    assert!(!many || cases >= MANY, "{cases} requests where there are to be {MANY}");
     println!("Schemathesis: {cases} requests about {} subjects, all answered as documented", reports.len());
 }
 

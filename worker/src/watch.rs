@@ -78,7 +78,11 @@ impl Watch {
     /// Looks at every event once; trouble with one event's ledger is told and leaves the others alone. An error means that
     /// the database or Redis is away.
     async fn look(&mut self, stop: &Stop) -> anyhow::Result<()> {
-        self.follow_schedule().await?;
+        // Should the database be away, the next read says so too; an event that cannot be moved is no reason to leave
+        // broken ledgers alone.
+        if let Err(error) = self.follow_schedule().await {
+            tracing::warn!(error = format!("{error:#}"), "schedules not followed");
+        }
         let events = self.watched.events(&self.jobs).await?;
         self.failing.retain(|failing, _| events.iter().any(|event| event.id == *failing));
         for event in events {

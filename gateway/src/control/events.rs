@@ -122,9 +122,16 @@ pub(super) async fn list(
     Ok(Answer::cached(&known, cached, Some(LIST_MAX_AGE_S)))
 }
 
-/// One event from the database: for those too old for the hot cores' snapshot.
-pub(super) async fn one(State(control): State<Arc<Control>>, Named(event): Named<EventId>) -> Result<Answer> {
-    Ok(Answer::ok(event_view(&found(&control, event).await?)))
+/// One event from the database: for those too old for the hot cores' snapshot. Tagged by its version, as where it is
+/// created and changed, and kept as long as the hot cores' page.
+pub(super) async fn one(
+    State(control): State<Arc<Control>>,
+    Named(event): Named<EventId>,
+    known: Known,
+) -> Result<Answer> {
+    let row = found(&control, event).await?;
+    let answer = Answer::unless_known(&known, &tag_of(row.version), || Answer::ok(event_view(&row)));
+    Ok(answer.with_max_age(LIST_MAX_AGE_S))
 }
 
 /// The sale at this moment: stock from Redis, so never older than the answer. Redis away is 503, never "sold out".

@@ -66,13 +66,22 @@ impl Answer {
     /// 200 with data from the cache, or 304 for a client that has it. `max_age` seconds are the client's own to keep it.
     pub fn cached(known: &Known, cached: Cached, max_age: Option<u32>) -> Self {
         let tag = cached.tag.clone();
-        let Self(mut response) = Self::unless_known(known, &tag, || {
+        let Self(response) = Self::unless_known(known, &tag, || {
             let build = move |request_id: &str| envelope::ok_of_json(&cached.json, request_id);
             Self(Unrendered::Answer(Arc::new(build)).into_response())
         });
-        if let Some(seconds) = max_age
-            && let Ok(value) = HeaderValue::try_from(format!("public, max-age={seconds}"))
-        {
+        let answer = Self(response);
+        match max_age {
+            Some(seconds) => answer.with_max_age(seconds),
+            None => answer,
+        }
+    }
+
+    /// Anybody may keep it for so many seconds.
+    #[must_use]
+    pub fn with_max_age(self, seconds: u32) -> Self {
+        let Self(mut response) = self;
+        if let Ok(value) = HeaderValue::try_from(format!("public, max-age={seconds}")) {
             response.headers_mut().insert(CACHE_CONTROL, value);
         }
         Self(response)

@@ -83,22 +83,24 @@ impl Line {
     /// What the ledger shows one user.
     pub async fn look(&self, event: &EventLocal, user: UserId) -> Result<Look, LinkError> {
         let looks = self.looks(event, &[user]).await?;
-        Ok(looks.into_iter().next().expect("a look for each user"))
+        looks.into_iter().next().expect("a look for each user").ok_or(LinkError::Unknown)
     }
 
-    /// What the ledger shows each of `users`, in their order: three commands in one write, however many they are.
-    pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Look>, LinkError> {
+    /// What the ledger shows each of `users`, in their order: three commands in one write, however many they are. `None`
+    /// for one whose claim cannot be read, which is told in the log and is no other user's trouble.
+    pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Option<Look>>, LinkError> {
         match self {
             Self::Redis { link, .. } => looks_in_redis(link, event, users).await,
             Self::Embedded { ledger, timeout } => {
                 let asked = monoio::time::timeout(*timeout, ledger.lookups(event.def.id, users));
                 match asked.await {
                     Ok(Ok((pairs, inflight))) => {
-                        Ok(pairs.into_iter().map(|(claim, ended)| Look { claim, ended, inflight }).collect())
+                        let look = |(claim, ended)| Some(Look { claim, ended, inflight });
+                        Ok(pairs.into_iter().map(look).collect())
                     }
                     // Nobody can have bought before the warm-up; behind the fence nobody knows.
                     Ok(Err(StockError::Fenced)) if event.state == EventState::Scheduled => {
-                        Ok(vec![Look::default(); users.len()])
+                        Ok(vec![Some(Look::default()); users.len()])
                     }
                     _ => Err(LinkError::Unknown),
                 }
@@ -148,7 +150,11 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
     decided.map_err(Undecided::Refused)
 }
 
-async fn looks_in_redis(link: &Link, event: &EventLocal, users: &[UserId]) -> Result<Vec<Look>, LinkError> {
+async fn looks_in_redis(
+    link: &Link,
+    event: &EventLocal,
+    users: &[UserId],
+) -> Result<Vec<Option<Look>>, LinkError> {
     let users: Vec<String> = users.iter().map(UserId::to_string).collect();
     let hmget = |out: &mut Vec<u8>, hash: &str| {
         let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
@@ -166,25 +172,36 @@ async fn looks_in_redis(link: &Link, event: &EventLocal, users: &[UserId]) -> Re
         Reply::Bulk(digits) => std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok()),
         _ => return Err(LinkError::Unknown),
     };
-    Ok(claims.into_iter().zip(ended).map(|(claim, ended)| Look { claim, ended, inflight }).collect())
+    let look = |(claim, ended): (Read, Read)| Some(Look { claim: claim.ok()?, ended: ended.ok()?, inflight });
+    Ok(claims.into_iter().zip(ended).map(look).collect())
 }
+
+/// What was read of one user's claim.
+type Read = Result<Option<Claim>, Unreadable>;
+
+/// A value that is no claim: a bug, or another program's.
+struct Unreadable;
 
 /// The claims of a reply to HMGET of so many users.
 fn parsed(
     reply: Reply,
     users: usize,
     parse: impl Fn(&[u8]) -> Option<Claim>,
-) -> Result<Vec<Option<Claim>>, LinkError> {
+) -> Result<Vec<Read>, LinkError> {
     // An error reply (loading, out of memory): Redis cannot say now.
     let Reply::Array(elements) = reply else { return Err(LinkError::Unknown) };
+    // One too few would show users the claims of others: that must never be.
     assert_eq!(elements.len(), users, "HMGET must answer a value for each field");
     let claim = |element| match element {
-        Reply::Nil => None,
-        Reply::Bulk(bytes) => match parse(&bytes) {
-            Some(claim) => Some(claim),
-            None => panic!("a claim must be order, letter and quantity, not {bytes:?}"),
-        },
-        other => panic!("HMGET must answer strings, not {other:?}"),
+        Reply::Nil => Ok(None),
+        Reply::Bulk(bytes) => parse(&bytes).map(Some).ok_or_else(|| {
+            tracing::error!(value = %bytes.escape_ascii(), "a claim is not order, letter and quantity");
+            Unreadable
+        }),
+        other => {
+            tracing::error!(value = ?other, "a claim is no string");
+            Err(Unreadable)
+        }
     };
     Ok(elements.into_iter().map(claim).collect())
 }

@@ -184,7 +184,7 @@ async fn outwait(
     (wait, seen): (Duration, Look),
     headers: &HeaderMap,
 ) -> Result<Look, ()> {
-    let Some(place) = waiting::enter(core, Kind::Poll, view.def.id, user, seen) else { return Ok(seen) };
+    let Ok(place) = waiting::enter(core, Kind::Poll, view.def.id, user, seen) else { return Ok(seen) };
     let news = async {
         loop {
             match place.next().await {

@@ -15,7 +15,7 @@ use super::body::{HotBody, Streaming};
 use super::connection::Connection;
 use super::line::Look;
 use super::status::{self, Which};
-use super::waiting::{self, Kind, News, Place};
+use super::waiting::{self, Kind, News, Place, Taken};
 use super::{Core, buy};
 use crate::sse;
 
@@ -55,8 +55,10 @@ pub async fn open(
     let mut body = EventBody { event, order, user, place: None, first: None, shown };
     body.first = Some(sse::first(shown.status(), &shown.view(event)));
     if !shown.ended() {
-        let Some(place) = waiting::enter(core, Kind::Stream, event, user, look) else {
-            return Opened::Answer(Answer::refuse(Reason::Overloaded, asked));
+        let place = match waiting::enter(core, Kind::Stream, event, user, look) {
+            Ok(place) => place,
+            Err(Taken::All) => return Opened::Answer(Answer::refuse(Reason::Overloaded, asked)),
+            Err(Taken::ByTheUser) => return Opened::Answer(Answer::refuse(Reason::TooManyRequests, asked)),
         };
         place.only_while(token_check(core, headers));
         body.place = Some(place);

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use spike_domain::{EventId, UserId};
 use spike_telemetry::Counter;
 
@@ -29,6 +30,8 @@ const POSITION_MS: u64 = 1000;
 const ALLOWED_MS: u64 = 1000;
 /// Longest silence of a stream, in ms.
 const HEARTBEAT_MS: u64 = 15_000;
+/// Places of each kind that one user may hold on a core: enough for a few open tabs, too few to keep others out.
+const PLACES_A_USER: usize = 4;
 
 /// The places of a core.
 #[derive(Default)]
@@ -37,16 +40,27 @@ pub struct Waiting {
     next: Cell<u64>,
     polls: Cell<usize>,
     streams: Cell<usize>,
+    /// Places each user holds; those who hold none are not in it.
+    of_users: RefCell<HashMap<(UserId, Kind), usize>>,
     watched: Cell<bool>,
 }
 
 /// How somebody waits; each kind has a bound of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// One answer, held back.
     Poll,
     /// A stream of them, with heartbeats.
     Stream,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// All places of the core are taken.
+    All,
+    /// The user holds as many as one user may.
+    ByTheUser,
 }
 
 /// What a waiter is woken for.
@@ -67,6 +81,7 @@ pub type Allowed = Box<dyn Fn() -> bool>;
 pub struct Place {
     core: Rc<Core>,
     number: u64,
+    user: UserId,
     kind: Kind,
     mailbox: Rc<Mailbox>,
 }
@@ -92,14 +107,13 @@ struct Mailbox {
     allowed_at_ms: Cell<u64>,
 }
 
-/// Takes a place; `None` when all of them are taken.
-pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Look) -> Option<Place> {
+/// Takes a place.
+///
+/// # Errors
+/// All places are taken, or the user holds enough of them.
+pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Look) -> Result<Place, Taken> {
     let waiting = &core.waiting;
-    let (count, most) = waiting.count(core, kind);
-    if count.get() >= most {
-        return None;
-    }
-    count.set(count.get() + 1);
+    waiting.take(core, kind, user)?;
     let number = waiting.next.get();
     waiting.next.set(number + 1);
     let mailbox = Rc::new(Mailbox::default());
@@ -111,10 +125,35 @@ pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Lo
     if !waiting.watched.replace(true) {
         monoio::spawn(watch(core.clone()));
     }
-    Some(Place { core: core.clone(), number, kind, mailbox })
+    Ok(Place { core: core.clone(), number, user, kind, mailbox })
 }
 
 impl Waiting {
+    fn take(&self, core: &Core, kind: Kind, user: UserId) -> Result<(), Taken> {
+        let (count, most) = self.count(core, kind);
+        let mut of_users = self.of_users.borrow_mut();
+        let held = of_users.get(&(user, kind)).copied().unwrap_or(0);
+        if held >= PLACES_A_USER {
+            return Err(Taken::ByTheUser);
+        }
+        if count.get() >= most {
+            return Err(Taken::All);
+        }
+        count.set(count.get() + 1);
+        of_users.insert((user, kind), held + 1);
+        Ok(())
+    }
+
+    fn give_back(&self, core: &Core, kind: Kind, user: UserId) {
+        let (count, _) = self.count(core, kind);
+        count.set(count.get() - 1);
+        let mut of_users = self.of_users.borrow_mut();
+        match of_users.get_mut(&(user, kind)) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => drop(of_users.remove(&(user, kind))),
+        }
+    }
+
     fn count(&self, core: &Core, kind: Kind) -> (&Cell<usize>, usize) {
         match kind {
             Kind::Poll => (&self.polls, core.shared.config.hot.long_polls_max),
@@ -158,8 +197,7 @@ impl Drop for Place {
         let waiter = self.core.waiting.places.borrow_mut().remove(&self.number);
         // Dropped after the borrow: what a waiter holds may hold the core.
         drop(waiter);
-        let (count, _) = self.core.waiting.count(&self.core, self.kind);
-        count.set(count.get() - 1);
+        self.core.waiting.give_back(&self.core, self.kind, self.user);
     }
 }
 
@@ -194,10 +232,7 @@ async fn watch(core: Rc<Core>) {
         }
         let more_ms = u64::try_from(waiting / 20).unwrap_or(LOOK_MS_MAX);
         monoio::time::sleep(Duration::from_millis((LOOK_MS + more_ms).min(LOOK_MS_MAX))).await;
-        // A ledger's answer of the wrong shape must not take the core down.
-        if AssertUnwindSafe(round(&core)).catch_unwind().await.is_err() {
-            core.count(Counter::Panics, 1);
-        }
+        round(&core).await;
     }
 }
 
@@ -209,19 +244,35 @@ impl Drop for Off {
     }
 }
 
+/// Each event is asked about by itself, all at once: one whose ledger answers late or wrongly holds nobody else up.
 async fn round(core: &Rc<Core>) {
-    for (event, waiters) in by_event(core) {
-        let Some(batch) = core.event(event) else {
-            waiters.iter().for_each(|(_, mailbox)| end(mailbox, core.now_ms()));
-            continue;
-        };
-        let view = batch.event();
-        for chunk in waiters.chunks(USERS_PER_CALL) {
-            let users: Vec<UserId> = chunk.iter().map(|(user, _)| *user).collect();
-            // While the ledger cannot be asked there is no news.
-            let Ok(looks) = core.line.looks(&view, &users).await else { break };
-            let now_ms = core.now_ms();
-            chunk.iter().zip(looks).for_each(|((_, mailbox), look)| mailbox.offer(look, now_ms));
+    let parts = by_event(core).into_iter().map(|(event, waiters)| async move {
+        // A ledger's answer of the wrong shape must not take the core down.
+        if AssertUnwindSafe(look_for(core, event, &waiters)).catch_unwind().await.is_err() {
+            core.count(Counter::Panics, 1);
+        }
+    });
+    join_all(parts).await;
+}
+
+/// Looks for those who wait for one event.
+async fn look_for(core: &Rc<Core>, event: EventId, waiters: &[(UserId, Rc<Mailbox>)]) {
+    let Some(batch) = core.event(event) else {
+        waiters.iter().for_each(|(_, mailbox)| end(mailbox, core.now_ms()));
+        return;
+    };
+    let view = batch.event();
+    for chunk in waiters.chunks(USERS_PER_CALL) {
+        let users: Vec<UserId> = chunk.iter().map(|(user, _)| *user).collect();
+        // While the ledger cannot be asked there is no news.
+        let Ok(looks) = core.line.looks(&view, &users).await else { return };
+        let now_ms = core.now_ms();
+        for ((_, mailbox), look) in chunk.iter().zip(looks) {
+            match look {
+                Some(look) => mailbox.offer(look, now_ms),
+                // Asking again brings nothing else; the others of this command have their news.
+                None => end(mailbox, now_ms),
+            }
         }
     }
 }

@@ -257,12 +257,12 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         number("transition", &words, 0)
     }
 
-    /// Shows new states beside their claims.
+    /// Shows new states beside their claims. Refused while there is no ledger or a rebuild is under way: try again.
     pub async fn mark(&self, event: EventId, orders: &[EndedOrder]) -> Result<(), StockError> {
         let keys = EventKeys::new(event);
         for chunk in orders.chunks(PER_CALL) {
             let args: Vec<String> = chunk.iter().flat_map(triple).collect();
-            self.call(scripts::mark(), &[&keys.buyers], &args).await?;
+            self.call(scripts::mark(), &[&keys.meta, &keys.buyers], &args).await?;
         }
         Ok(())
     }

@@ -219,7 +219,7 @@ impl Stock {
             embedded => embedded.transition(event, epoch, state, def).await)
     }
 
-    /// Shows new states beside their claims.
+    /// Shows new states beside their claims. Refused while there is no ledger or a rebuild is under way: try again.
     pub async fn mark(&self, event: EventId, orders: &[EndedOrder]) -> Result<()> {
         on!(self, ledger => ledger.mark(event, orders).await, embedded => embedded.mark(event, orders).await)
     }

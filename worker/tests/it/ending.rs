@@ -47,6 +47,19 @@ async fn an_event_is_warmed_up_and_closed_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_whose_schedule_cannot_be_followed_holds_no_ledger_back() {
+    let mut sale = Sale::of(1).await;
+    sale.set("SPIKE_WORKER_AUTO_WARMUP_BEFORE_S", "60");
+    let broken = event_between(&sale.store, 4, 59_000, 120_000).await;
+    sale.sql(&format!("UPDATE spike_events SET currency = '?' WHERE id = {broken}"));
+    sale.store.event(broken).await.expect_err("nobody can read it");
+    let worker = sale.worker();
+    sale.until_open().await;
+    assert_eq!(sale.ledger.meta(broken).await.unwrap(), None);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_event_gives_back_what_is_left_and_later_what_is_cancelled() {
     let sale = Sale::of(10).await;
     let worker = sale.worker();

@@ -73,7 +73,15 @@ async fn an_event_takes_its_units_out_of_the_inventory() {
     let list = api.get("/spike/events", None).await;
     assert_eq!(list.data()["items"][0], *second, "newest first");
     assert_eq!((&list.data()["items"][1]["id"], &list.data()["total"]), (&json!(event), &json!(2)));
-    assert_eq!(api.get(&format!("/spike/events/{}", second["id"]), None).await.data(), second);
+    let path = format!("/spike/events/{}", second["id"]);
+    let shown = api.get(&path, None).await;
+    assert_eq!(shown.data(), second);
+    assert_eq!(shown.headers["etag"], made.headers["etag"]);
+    assert_eq!(shown.headers["cache-control"], "public, max-age=1");
+    let tag = shown.headers["etag"].to_str().unwrap();
+    let same = api.with(("GET", &path), None, ("if-none-match", tag), None).await;
+    assert_eq!((same.status, &same.headers["etag"]), (304, &shown.headers["etag"]));
+    assert_eq!(same.headers["cache-control"], "public, max-age=1");
     let stats = api.get(&format!("/spike/events/{event}/stats"), None).await;
     assert_eq!(
         stats.data(),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use spike_domain::{ClaimState, OrderId, UserId};
 use spike_gateway::shared::DrainPhase;
 use spike_stock::EndedOrder;
+use spike_stock::keys::EventKeys;
 use spike_stock::ledger::settled;
 
 use super::core::{EPOCH, EVENT, HotCore, Wishes};
@@ -159,6 +160,62 @@ fn only_so_many_wait_and_a_drain_lets_all_go() {
         assert_eq!(streaming.chunk(), None, "a whole stream, ended in order");
         assert!(left.elapsed() < Duration::from_secs(10));
     }
+}
+
+#[test]
+fn one_user_cannot_take_every_place() {
+    for core in cores(&[]) {
+        let ((_, path), (_, others)) = (bought(&core, 1), bought(&core, 2));
+        let (token, other) = (core.token(1), core.token(2));
+        let open = |path: &str, token: &str| {
+            let mut client = core.client();
+            ask(&mut client, &format!("{path}/events"), token, "");
+            let head = client.head();
+            assert_eq!(head.status, 200, "{head:?}");
+            client
+        };
+        let mut streams: Vec<Client> = (0..4).map(|_| open(&path, &token)).collect();
+        let refused = core.client().get(&format!("{path}/events"), &token);
+        assert_eq!((refused.status, refused.reason().as_str()), (429, "too-many-requests"));
+        assert!(refused.header("retry-after").is_some());
+        drop(open(&others, &other));
+
+        let mut held: Vec<Client> = (0..4).map(|_| core.client()).collect();
+        held.iter_mut().for_each(|client| ask(client, &format!("{path}?wait=30s"), &token, ""));
+        // The four have their places for sure once another one is not held.
+        until("the user has no place left", || {
+            let asked = Instant::now();
+            let answer = core.client().get(&format!("{path}?wait=2s"), &token);
+            assert_eq!(answer.json()["data"]["status"], "queued");
+            asked.elapsed() < Duration::from_secs(1)
+        });
+        let asked = Instant::now();
+        core.client().get(&format!("{others}?wait=1s"), &other);
+        assert!(asked.elapsed() >= Duration::from_secs(1), "somebody else is held");
+
+        drop(streams.pop());
+        until("a place is given back", || {
+            let mut client = core.client();
+            ask(&mut client, &format!("{path}/events"), &token, "");
+            client.head().status == 200
+        });
+    }
+}
+
+#[test]
+fn a_claim_that_cannot_be_read_is_nobody_elses_trouble() {
+    let core = HotCore::start_with(Wishes::default());
+    let ((_, path), (_, broken)) = (bought(&core, 1), bought(&core, 2));
+    let asked = Instant::now();
+    let (mut first, mut second) = (core.client(), core.client());
+    ask(&mut first, &format!("{path}?wait=30s"), &core.token(1), "");
+    ask(&mut second, &format!("{broken}?wait=30s"), &core.token(2), "");
+    core.redis.command(&["HSET", &EventKeys::new(EVENT).buyers, "2", "no claim"]).unwrap();
+    settle(&core);
+    assert_eq!(first.answer().unwrap().json()["data"]["status"], "pending");
+    let unread = second.answer().unwrap();
+    assert_eq!((unread.status, unread.reason().as_str()), (503, "unavailable"), "{unread:?}");
+    assert!(asked.elapsed() < Duration::from_secs(15), "not held to the end: {:?}", asked.elapsed());
 }
 
 #[test]

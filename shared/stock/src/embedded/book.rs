@@ -232,12 +232,20 @@ impl Book {
     }
 
     /// `mark.lua`.
-    pub fn mark(&mut self, orders: &[EndedOrder]) {
+    ///
+    /// # Errors
+    /// No ledger, or a rebuild under way, which may have read the rows before they changed: try again.
+    pub fn mark(&mut self, orders: &[EndedOrder]) -> Result<()> {
+        let header = self.header.as_ref().ok_or(Refused::NotReady)?;
+        if !header.state.standing() {
+            return Err(Refused::Recovering);
+        }
         for ended in orders {
             if let Some(held) = self.buyers.get_mut(&ended.user).filter(|held| held.order == ended.order) {
                 held.state = ended.state;
             }
         }
+        Ok(())
     }
 
     /// The highest epoch the book knows of, its outbox included; 0 without any.

@@ -202,10 +202,10 @@ impl EmbeddedLedger {
         .await
     }
 
-    /// Shows new states beside their claims.
+    /// Shows new states beside their claims. Refused while there is no ledger or a rebuild is under way: try again.
     pub async fn mark(&self, event: EventId, orders: &[EndedOrder]) -> Result<()> {
         let orders = orders.to_vec();
-        self.ask(move |shelf| shelf.book(event).mark(&orders)).await
+        self.decide(move |shelf| shelf.book(event).mark(&orders)).await
     }
 
     /// The event's figures; `None` without a ledger.

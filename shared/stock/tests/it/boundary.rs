@@ -2,7 +2,7 @@
 
 use spike_domain::{ClaimState, EventId, LedgerState, OrderId, UserId};
 use spike_stock::reserve::Decision;
-use spike_stock::{EndedOrder, Refused, StockError};
+use spike_stock::{EndedOrder, Opening, Refused, StockError};
 
 use crate::server::{EPOCH, Server, both, buyer, def};
 
@@ -12,6 +12,7 @@ both!(
     a_key_finds_its_order_alive_and_dead_and_after_sell_out,
     a_release_counts_once_and_only_for_the_orders_own_claim,
     settle_counts_an_entry_once_and_never_undoes_a_payment,
+    a_mark_that_a_rebuild_would_undo_is_refused,
     the_cap_on_what_is_in_flight_refuses_all,
     a_ledger_that_is_not_open_in_this_epoch_takes_nothing,
     a_closed_ledger_stays_closed,
@@ -120,6 +121,27 @@ async fn settle_counts_an_entry_once_and_never_undoes_a_payment(server: Server) 
     assert_eq!(server.figures(EVENT).await, (7, 0));
     let state = async |user| server.claim(EVENT, user).await.unwrap().state;
     assert_eq!((state(1).await, state(2).await), (Some(ClaimState::Paid), Some(ClaimState::Pending)));
+}
+
+async fn a_mark_that_a_rebuild_would_undo_is_refused(server: Server) {
+    let order = OrderId::new(9);
+    let paid = [EndedOrder { user: UserId(1), order, state: ClaimState::Paid }];
+    let mark = async || server.stock.mark(EVENT, &paid).await;
+    assert_eq!(refused(mark().await.unwrap_err()), Refused::NotReady, "nothing could be shown");
+
+    server.stock.begin(EVENT, EPOCH).await.unwrap();
+    assert_eq!(refused(mark().await.unwrap_err()), Refused::Recovering);
+    // The rebuild has read the row before it was paid.
+    let claims = [(UserId(1), format!("{order}p1"))];
+    server.stock.load(EVENT, EPOCH, &claims, &[]).await.unwrap();
+    assert_eq!(refused(mark().await.unwrap_err()), Refused::Recovering);
+    let def = def(EVENT, 5, 1);
+    let opening = Opening { state: LedgerState::Paused, stock: 4, inflight: 0, cap: 9, def: &def };
+    server.stock.open(EVENT, EPOCH, &opening).await.unwrap();
+    server.stock.load_fenced(EVENT).await.unwrap();
+    assert_eq!(server.claim(EVENT, 1).await.unwrap().state, Some(ClaimState::Pending));
+    mark().await.unwrap();
+    assert_eq!(server.claim(EVENT, 1).await.unwrap().state, Some(ClaimState::Paid));
 }
 
 async fn the_cap_on_what_is_in_flight_refuses_all(server: Server) {
