@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use spike_telemetry::Arrow;
+
 use crate::Jobs;
 use crate::stop::Stop;
 
@@ -29,6 +31,7 @@ async fn spike_orders(jobs: &Jobs) -> bool {
     match jobs.store.expire_due(ORDERS_A_CALL).await {
         Ok(cancelled) => {
             if !cancelled.is_empty() {
+                Arrow::ExpireCommitted.pass();
                 tracing::info!(orders = cancelled.len(), "unpaid orders cancelled");
                 jobs.restock.notify_one();
             }
