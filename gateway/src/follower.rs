@@ -75,7 +75,7 @@ impl Follower {
         let ledger = self.ledger.clone();
         let shared = self.shared.clone();
         let listen = ledger.follow_hints(|told| match told {
-            Hint::Look => drop(hint.send_replace(())),
+            Hint::Look => hint.send_replace(()),
             Hint::Revoked { sessions, min_ver } => revocations::told_of(&shared, &sessions, min_ver),
         });
         tokio::join!(listen, definitions, revoked, self.follow(hinted, defined));
