@@ -58,13 +58,16 @@ async fn play(store: &Store, operations: u64) {
         tasks.spawn(client(crowd.clone(), *buyer));
     }
     let (over, done) = tokio::sync::watch::channel(false);
-    let expiry = tokio::spawn(expire(store.clone(), done));
-    let mut ends = BTreeMap::new();
-    for (word, count) in tasks.join_all().await.into_iter().flatten() {
+    let clients = async {
+        let ends = tasks.join_all().await;
+        over.send(true).unwrap();
+        ends
+    };
+    let (clients, expired) = tokio::join!(clients, expire(store, done));
+    let mut ends = BTreeMap::from([("expired", expired)]);
+    for (word, count) in clients.into_iter().flatten() {
         *ends.entry(word).or_insert(0) += count;
     }
-    over.send(true).unwrap();
-    ends.insert("expired", expiry.await.unwrap());
     for word in ["placed", "paid", "cancelled", "declined", "left", "refund"] {
         assert!(ends.contains_key(word), "{word} never happened: {ends:?}");
     }
@@ -78,7 +81,7 @@ async fn play(store: &Store, operations: u64) {
 
 /// Cancels what is due again and again; after the clients have done, until nothing with a short deadline is left.
 /// Returns how many.
-async fn expire(store: Store, done: tokio::sync::watch::Receiver<bool>) -> u32 {
+async fn expire(store: &Store, done: tokio::sync::watch::Receiver<bool>) -> u32 {
     let mut expired = 0;
     loop {
         let last = *done.borrow();
