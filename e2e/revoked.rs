@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use spike_domain::clock::now_ms;
 use spike_domain::{Revoked, Role, SessionId, UserId};
 use spike_store::{NewAudit, NewSession, Revoke, SessionRules};
@@ -12,6 +13,7 @@ use crate::http::call;
 use crate::poll::until;
 use crate::system::{Sale, System, orders_path};
 
+const OLD: &str = "correct horse battery staple";
 const WITHIN: Duration = Duration::from_secs(2);
 /// Longer than the test, in milliseconds.
 const LONG_MS: u64 = 900_000;
@@ -51,6 +53,77 @@ fn a_revoked_token_is_refused_by_every_gateway_within_two_seconds() {
             [200, 404].contains(&status(gateway, way, &other)).then_some(())
         });
     }
+}
+
+#[test]
+fn what_ends_a_session_at_one_gateway_is_refused_by_the_other_within_two_seconds() {
+    let system = System::start(&[]);
+    let (_second, other) = system.second_gateway();
+    let event = system.open(Sale::of(5));
+    let ways = [format!("{}/mine", orders_path(event)), "/api/v1/users/me".to_owned()];
+    let ends: [(&str, End); 4] =
+        [("logout", log_out), ("refresh", refresh), ("password", change_password), ("disabled", disable)];
+    for (name, end) in ends {
+        let session = register(&system, name);
+        for way in &ways {
+            until(&format!("the other gateway takes {name}'s token"), || {
+                [200, 404].contains(&status(other, way, &session.access)).then_some(())
+            });
+        }
+        end(&system, &session);
+        let since = Instant::now();
+        for way in &ways {
+            until(&format!("{name}: {way} is refused"), || {
+                (status(other, way, &session.access) == 401).then_some(())
+            });
+            assert!(since.elapsed() <= WITHIN, "{name} {way}: refused only after {:?}", since.elapsed());
+        }
+    }
+}
+
+/// What a registration gives.
+struct Registered {
+    user: i64,
+    access: String,
+    refresh: String,
+}
+
+/// Ends a session, or its access token, at the first gateway.
+type End = fn(&System, &Registered);
+
+fn register(system: &System, name: &str) -> Registered {
+    let body = json!({ "email": format!("{name}@e2e.invalid"), "password": OLD, "name": name }).to_string();
+    let answer = call(system.http, "POST", "/api/v1/auth/register", &[], Some(&body));
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let data = answer.json()["data"].take();
+    let text = |field: &str| data[field].as_str().expect("a token").to_owned();
+    let user = data["user"]["id"].as_i64().expect("an id");
+    Registered { user, access: text("access_token"), refresh: text("refresh_token") }
+}
+
+fn log_out(system: &System, session: &Registered) {
+    send(system, "POST", "/api/v1/auth/logout", &session.access, &json!({}));
+}
+
+fn refresh(system: &System, session: &Registered) {
+    let body = json!({ "refresh_token": session.refresh });
+    send(system, "POST", "/api/v1/auth/refresh", &session.access, &body);
+}
+
+fn change_password(system: &System, session: &Registered) {
+    let body = json!({ "old_password": OLD, "new_password": "quite another battery staple" });
+    send(system, "PATCH", "/api/v1/users/me/password", &session.access, &body);
+}
+
+fn disable(system: &System, session: &Registered) {
+    let path = format!("/api/v1/admin/users/{}", session.user);
+    send(system, "PATCH", &path, system.admin_token(), &json!({ "disabled": true }));
+}
+
+fn send(system: &System, method: &str, path: &str, token: &str, body: &Value) {
+    let bearer = format!("Bearer {token}");
+    let answer = call(system.http, method, path, &[("Authorization", &bearer)], Some(&body.to_string()));
+    assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
 }
 
 /// A session as a login makes it, with its token.

@@ -193,6 +193,11 @@ impl System {
         self.tokens.mint(user, role, session, ver, now_ms() / 1000)
     }
 
+    /// The administrator's token.
+    pub fn admin_token(&self) -> &str {
+        &self.admin
+    }
+
     fn as_admin(&self, path: &str, body: &Value) -> Value {
         let bearer = format!("Bearer {}", self.admin);
         let body = body.to_string();

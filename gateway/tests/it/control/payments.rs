@@ -105,7 +105,7 @@ async fn late_money_pays_while_it_can_and_is_to_be_refunded_otherwise() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_of_two_keys_and_doubled_callbacks_charge_once() {
-    let shop = Arc::new(Shop::open_with(&[("SPIKE_PAYMENTS_TIMEOUT_MS", "30000")]).await);
+    let shop = Arc::new(Shop::open_with(&[("SPIKE_PAYMENTS_TIMEOUT_MS", "9000")]).await);
     let order = shop.order([3, 0]).await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..16 {
