@@ -1,5 +1,5 @@
-//! Cancels orders of both kinds whose time to pay is over. The database decides, by its own clock; this job only asks
-//! it to.
+//! Cancels orders of events whose time to pay is over. The database decides, by its own clock; this job only asks
+//! it to. Ordinary orders have a job of their own (`expire_shop`), so that neither kind waits for the other.
 
 use std::time::Duration;
 
@@ -8,16 +8,14 @@ use spike_telemetry::Arrow;
 use crate::Jobs;
 use crate::stop::Stop;
 
-/// Orders of one kind cancelled in one call.
+/// Orders cancelled in one call.
 const ORDERS_A_CALL: u32 = 500;
 
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let rest = Duration::from_millis(jobs.config.worker.sweep_interval_ms);
     loop {
-        let spike = spike_orders(&jobs).await;
-        let shop = shop_orders(&jobs).await;
         // A full page: there is more, and it is late already.
-        if (spike || shop) && !stop.asked() {
+        if expire(&jobs).await && !stop.asked() {
             continue;
         }
         if stop.rest(rest).await {
@@ -27,7 +25,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
 }
 
 /// True when a full page was cancelled, so that there may be more.
-async fn spike_orders(jobs: &Jobs) -> bool {
+async fn expire(jobs: &Jobs) -> bool {
     match jobs.store.expire_due(ORDERS_A_CALL).await {
         Ok(cancelled) => {
             if !cancelled.is_empty() {
@@ -39,22 +37,6 @@ async fn spike_orders(jobs: &Jobs) -> bool {
         }
         Err(error) => {
             tracing::warn!(%error, "expiry waits for the database");
-            false
-        }
-    }
-}
-
-/// The same of ordinary orders, whose units are back in the inventory with the same transaction.
-async fn shop_orders(jobs: &Jobs) -> bool {
-    match jobs.store.expire_shop_orders(ORDERS_A_CALL).await {
-        Ok(cancelled) => {
-            if !cancelled.is_empty() {
-                tracing::info!(orders = cancelled.len(), "unpaid ordinary orders cancelled");
-            }
-            cancelled.len() >= ORDERS_A_CALL as usize
-        }
-        Err(error) => {
-            tracing::warn!(%error, "expiry of ordinary orders waits for the database");
             false
         }
     }

@@ -5,7 +5,8 @@
 //!
 //! - `consume` writes the orders of queue messages, acknowledges, settles.
 //! - `settle_sweep` settles what a killed `consume` left.
-//! - `expire` cancels orders whose time to pay is over; `restock` gives the stock of dead orders back.
+//! - `expire` and `expire_shop` cancel orders of events and ordinary orders whose time to pay is over; `restock` gives the
+//!   stock of dead orders back.
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
 //! - `payments` finds out what became of payments without an outcome; `idempotency_keys` forgets old keys.
@@ -13,6 +14,7 @@
 
 mod consume;
 mod expire;
+mod expire_shop;
 mod idempotency_keys;
 mod ops;
 mod payments;
@@ -77,6 +79,7 @@ pub async fn run(
     running.spawn(settle_sweep::run(jobs.clone(), stop.clone()));
     running.spawn(restock::run(jobs.clone(), stop.clone()));
     running.spawn(expire::run(jobs.clone(), stop.clone()));
+    running.spawn(expire_shop::run(jobs.clone(), stop.clone()));
     running.spawn(units::run(jobs.clone(), stop.clone()));
     running.spawn(purge::run(jobs.clone(), stop.clone()));
     running.spawn(payments::run(jobs.clone(), stop.clone()));

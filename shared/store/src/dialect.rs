@@ -39,6 +39,15 @@ impl Dialect {
         }
     }
 
+    /// The same, but rows that somebody else has locked are left out rather than waited for.
+    pub const fn for_update_of_free_rows(self) -> &'static str {
+        match self {
+            Self::MySql => "FOR UPDATE SKIP LOCKED",
+            // Only one connection writes: no row is ever locked by another.
+            Self::Sqlite => "",
+        }
+    }
+
     /// What comes after a table's name to have it read by one index and no other.
     pub fn by_index(self, index: &str) -> String {
         match self {

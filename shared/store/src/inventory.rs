@@ -182,14 +182,18 @@ async fn of_reserved(
     cause: Cause<'_>,
 ) -> Result<()> {
     if !shift(tx, product, delta).await? {
-        let units = delta.reserved.unsigned_abs();
-        return Err(StoreError::corrupt(format!("product {product} has fewer than {units} units reserved")));
+        return Err(fewer(product, delta.reserved.unsigned_abs()));
     }
     record(tx, product, kind, delta, cause).await
 }
 
+/// The books are wrong: units that an order or an event holds are not there.
+pub(crate) fn fewer(product: ProductId, units: u64) -> StoreError {
+    StoreError::corrupt(format!("product {product} has fewer than {units} units reserved"))
+}
+
 /// Changes the figures, unless one of them would be below zero; whether it did.
-async fn shift(tx: &mut Conn, product: ProductId, delta: Delta) -> Result<bool> {
+pub(crate) async fn shift(tx: &mut Conn, product: ProductId, delta: Delta) -> Result<bool> {
     let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
         "UPDATE inventory SET available = available + ?, reserved = reserved + ?, sold = sold + ?, \

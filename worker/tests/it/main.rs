@@ -1,6 +1,7 @@
 //! The worker against real servers: a private Redis a test, a database and a virtual host of its own.
 
 mod ending;
+mod expiry;
 mod faults;
 mod late;
 mod path;

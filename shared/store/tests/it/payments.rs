@@ -6,7 +6,7 @@ use spike_domain::{AttemptId, AttemptStatus, OrderId, OrderStatus, QueuedOrder, 
 use spike_store::{Begun, Change, NewShopOrder, ShopChange, Store, StoreError};
 
 use crate::sale::{Sale, eventually, order};
-use crate::shop::{Shop, begun, fresh_attempt, times};
+use crate::shop::{Shop, begun, expire, fresh_attempt, times};
 
 async fn settled(store: &Store, attempt: AttemptId, verdict: Verdict) -> AttemptStatus {
     store.settle_payment(attempt, verdict).await.unwrap().status
@@ -72,7 +72,7 @@ pub async fn money_for_an_order_that_has_ended_is_to_be_refunded_once(store: &St
     assert_eq!(shop.status(hasty.order).await, Pending);
     let late = store.begin_payment(fresh_attempt(), hasty.order, shop.buyers[0]).await.unwrap();
     assert_eq!(late, Begun::NotPayable(Pending));
-    assert_eq!(store.expire_shop_orders(9).await.unwrap(), [hasty.order]);
+    assert_eq!(expire(store, 9).await, [hasty.order]);
     assert_eq!(shop.figures().await, [(5, 0, 0)]);
 }
 
@@ -172,7 +172,7 @@ async fn race(store: &Store, orders: Vec<(OrderId, UserId, AttemptId)>, spike: b
         tasks.spawn(async move {
             match spike {
                 true => two.expire_due(5).await.unwrap().len(),
-                false => two.expire_shop_orders(5).await.unwrap().len(),
+                false => expire(&two, 5).await.len(),
             }
         });
     }

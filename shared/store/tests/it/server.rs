@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use spike_store::{DatabaseSettings, Poison, Store, StoreError};
+use spike_domain::OrderId;
+use spike_store::{DatabaseSettings, Overdue, Poison, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
 
 use crate::database::{fresh_url, settings, store};
 use crate::sale::{Sale, eventually, order};
+use crate::shop::Shop;
 
 async fn tables(url: &str) -> Vec<String> {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -202,4 +204,56 @@ async fn an_event_that_cannot_expire_its_orders_starves_no_other() {
     let error = store.expire_due(1).await.expect_err("only the broken event is left");
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     assert_eq!(healthy.live_and_markers().await, (0, 3));
+}
+
+#[tokio::test]
+async fn orders_that_cannot_be_cancelled_hold_up_no_others() {
+    let url = fresh_url().await;
+    let store = Store::connect(&settings(url.clone())).await.unwrap();
+    store.migrate().await.unwrap();
+    let shop = Shop::of(&store, &[50, 50]).await;
+    let (mut broken, mut sound) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        broken.push(shop.placed(&shop.order(&[1, 0])).await.order);
+        sound.push(shop.placed(&shop.order(&[0, 1])).await.order);
+    }
+    let held = sound[3];
+    let mut conn = MySqlConnection::connect(&url).await.unwrap();
+    // The older ones' units are reserved nowhere; all of one page have the same deadline.
+    let text = format!(
+        "UPDATE inventory SET reserved = 0 WHERE product_id = {broken}; UPDATE orders SET expires_at_ms = 2; \
+         UPDATE orders SET expires_at_ms = 1 WHERE id IN (SELECT order_id FROM order_items WHERE product_id = {broken})",
+        broken = shop.products[0]
+    );
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut conn).await.unwrap();
+    // Somebody else is at one of the sound ones.
+    sqlx::raw_sql("BEGIN").execute(&mut conn).await.unwrap();
+    let lock = sqlx::query("SELECT id FROM orders WHERE id = ? FOR UPDATE").bind(&held.bytes()[..]);
+    lock.fetch_one(&mut conn).await.unwrap();
+
+    let (mut place, mut cancelled, mut failed) = (Overdue::default(), Vec::new(), Vec::new());
+    loop {
+        let page = store.expire_shop_orders(place, 5).await.unwrap();
+        assert!(page.reached >= place, "forward only");
+        place = page.reached;
+        cancelled.extend(page.cancelled);
+        failed.extend(page.failed);
+        if !page.more {
+            break;
+        }
+    }
+    let sorted = |mut orders: Vec<OrderId>| {
+        orders.sort();
+        orders
+    };
+    assert_eq!(sorted(failed), sorted(broken.clone()));
+    sound.retain(|order| *order != held);
+    assert_eq!(sorted(cancelled), sorted(sound), "not the one that somebody is at, and nobody waited for it");
+    sqlx::raw_sql("ROLLBACK").execute(&mut conn).await.unwrap();
+    let page = store.expire_shop_orders(Overdue::default(), 100).await.unwrap();
+    assert_eq!(
+        (page.cancelled, sorted(page.failed)),
+        (vec![held], sorted(broken)),
+        "one batch, some of it broken"
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spike_domain::clock::now_ms;
 use spike_domain::{AttemptId, Money, OrderId, OrderStatus, ProductId, UserId, Verdict};
-use spike_store::{Begun, KeyedRequest, NewShopOrder, Placement, ShopOrderRow, Store};
+use spike_store::{Begun, KeyedRequest, NewShopOrder, Overdue, Placement, ShopOrderRow, Store};
 
 use crate::sale::{new_product, price};
 
@@ -86,6 +86,13 @@ pub async fn begun(store: &Store, order: OrderId, user: UserId) -> AttemptId {
     attempt
 }
 
+/// Cancels the oldest orders past their deadline, none of which may fail.
+pub async fn expire(store: &Store, limit: u32) -> Vec<OrderId> {
+    let expiry = store.expire_shop_orders(Overdue::default(), limit).await.unwrap();
+    assert_eq!(expiry.failed, []);
+    expiry.cancelled
+}
+
 /// An id nobody has used.
 pub fn fresh_attempt() -> AttemptId {
     AttemptId(OrderId::new(now_ms()).0)
@@ -110,7 +117,13 @@ pub async fn every_statement(store: &Store) {
     store.payments_of(&[paid, other]).await.unwrap();
     store.cancel_shop_order(other, shop.buyers[0]).await.unwrap();
     store.shop_orders_of_user(shop.buyers[0], None, 9).await.unwrap();
-    store.expire_shop_orders(9).await.unwrap();
+    shop.placed(&NewShopOrder { pay_timeout_s: 1, ..shop.order(&[1, 0]) }).await;
+    let reached = crate::sale::eventually("an order expires", async || {
+        let expiry = store.expire_shop_orders(Overdue::default(), 1).await.unwrap();
+        (!expiry.cancelled.is_empty()).then_some(expiry.reached)
+    })
+    .await;
+    store.expire_shop_orders(reached, 9).await.unwrap();
     store.record_simulated(attempt, Verdict::Captured, 0).await.unwrap();
     store.simulated_payment(attempt).await.unwrap();
     let request = KeyedRequest {

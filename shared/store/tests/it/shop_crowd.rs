@@ -11,7 +11,7 @@ use spike_domain::{AttemptId, AttemptStatus, OrderId, OrderStatus, ProductId, Us
 use spike_store::{Begun, NewShopOrder, Placement, ShopChange, ShopOrderRow, Store};
 
 use crate::sale::eventually;
-use crate::shop::{Shop, fresh_attempt};
+use crate::shop::{Shop, expire as expire_once, fresh_attempt};
 
 const CLIENTS: usize = 64;
 const STOCK: u32 = 50_000;
@@ -92,7 +92,7 @@ async fn expire(store: &Store, done: tokio::sync::watch::Receiver<bool>) -> u32 
             })
             .await;
         }
-        expired += u32::try_from(store.expire_shop_orders(100_000).await.unwrap().len()).unwrap();
+        expired += u32::try_from(expire_once(store, 100_000).await.len()).unwrap();
         if last {
             return expired;
         }
