@@ -22,6 +22,7 @@ mod life;
 mod orders;
 mod poll;
 mod process;
+mod reconcile;
 mod redis_down;
 mod revoked;
 mod shop;

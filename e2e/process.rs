@@ -74,6 +74,11 @@ impl Process {
         self.child = spawn(self.role, &env, &self.dir);
     }
 
+    /// The variables it was started with.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

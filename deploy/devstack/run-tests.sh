@@ -38,7 +38,7 @@ code=0
 cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || code=$?
 # Alone, because it takes the whole machine for a minute and a half.
 SPIKE_TEST_SCHEMATHESIS="$PWD/.spike/schemathesis/bin/st" \
-    cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api 2>&1 | tee -a "$log" || code=$?
+    cargo test --workspace --test e2e -- --ignored --nocapture fuzz_api 2>&1 | tee -a "$log" || code=$?
 stop_stack
 trap - EXIT
 

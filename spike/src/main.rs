@@ -12,6 +12,7 @@ mod gateway;
 mod health;
 mod migrate;
 mod outcome;
+mod reconcile;
 mod seed;
 mod serve;
 mod settings;
@@ -49,6 +50,8 @@ enum Role {
     Demo(demo::Args),
     /// What only an operator may do.
     Admin(admin::Args),
+    /// Hold an event's ledger against the database; exit code 1 if they differ.
+    Reconcile(reconcile::Args),
     /// Ask an operations port whether all is well; exit code 1 if not.
     Health(health::Args),
 }
@@ -67,6 +70,7 @@ fn run(role: Role, config: Option<&Path>) -> anyhow::Result<ExitCode> {
         Role::Migrate(args) => migrate::run(config, &args),
         Role::Demo(args) => demo::run(config, &args),
         Role::Admin(args) => admin::run(config, args),
+        Role::Reconcile(args) => reconcile::run(config, &args),
         Role::Health(args) => health::run(config, &args),
     }
 }

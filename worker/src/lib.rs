@@ -10,9 +10,12 @@
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
 //! - `payments` finds out what became of payments without an outcome; `idempotency_keys` forgets old keys.
+//! - `reconcile` watches over S = R + L + F + K and mends what is explained; `archive` puts past ledgers away.
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
+mod archive;
 mod consume;
+mod drift;
 mod expire;
 mod expire_shop;
 mod idempotency_keys;
@@ -20,6 +23,7 @@ mod ops;
 mod payments;
 mod purge;
 pub mod rebuild;
+mod reconcile;
 mod restock;
 mod settle_sweep;
 mod stop;
@@ -40,6 +44,7 @@ use spike_store::Store;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use drift::Drift;
 use ops::Health;
 pub use rebuild::{Rebuilder, Rebuilt};
 
@@ -68,7 +73,8 @@ pub async fn run(
     let Backends { stock: ledger, store, broker } = backends;
     let (stopper, stop) = stop::pair();
     let health = Health::default();
-    ops::open(&config, &health, &store, &ledger, stop.clone()).await?;
+    let drift = Drift::default();
+    ops::open(&config, &health, &drift, &store, &ledger, stop.clone()).await?;
     let rebuilder =
         Rebuilder { store: store.clone(), stock: ledger.clone(), inflight_max: config.outbox.inflight_max };
     health.ready.store(true, Ordering::Relaxed);
@@ -84,6 +90,8 @@ pub async fn run(
     running.spawn(purge::run(jobs.clone(), stop.clone()));
     running.spawn(payments::run(jobs.clone(), stop.clone()));
     running.spawn(idempotency_keys::run(jobs.clone(), stop.clone()));
+    running.spawn(archive::run(jobs.clone(), stop.clone()));
+    running.spawn(reconcile::run(jobs.clone(), rebuilder.clone(), drift, stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
 
     tokio::select! {

@@ -10,6 +10,7 @@ use spike_store::Store;
 use spike_telemetry::ops::{Check, Ops, serve};
 use tokio::net::TcpListener;
 
+use crate::drift::Drift;
 use crate::stop::Stop;
 
 /// What the port is told while the worker runs.
@@ -28,6 +29,7 @@ pub(crate) struct Health {
 pub(crate) async fn open(
     config: &Config,
     health: &Health,
+    drift: &Drift,
     store: &Store,
     ledger: &Stock,
     mut stop: Stop,
@@ -38,7 +40,10 @@ pub(crate) async fn open(
     let ops = Ops {
         ready: Arc::clone(&health.ready),
         checks: checks(health, store, ledger),
-        metrics: Arc::new(String::new),
+        metrics: Arc::new({
+            let drift = drift.clone();
+            move || drift.render()
+        }),
     };
     tokio::spawn(async move {
         if let Err(error) = serve(listener, ops, async move { stop.wait().await }).await {

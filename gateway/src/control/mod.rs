@@ -21,7 +21,6 @@ mod accept;
 mod audit;
 mod auth;
 mod cache;
-mod conservation;
 mod contract;
 mod credentials;
 mod email;

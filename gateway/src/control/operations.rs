@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::cache::Topic;
 use super::events::{event_view, found};
-use super::{Admin, Answer, Control, Named, Refusal, Result, conservation};
+use super::{Admin, Answer, Control, Named, Refusal, Result};
 
 /// How long a worker may take before the operator is told that none took it up.
 pub(super) const WORKER_WAIT: Duration = Duration::from_secs(10);
@@ -96,10 +96,10 @@ async fn carry_out(control: &Control, event: EventId, wish: Wish) -> Result<Answ
     };
     control.cache.changed(&[Topic::Events]).await;
     let row = wait_for_worker(control, event, wanted).await?;
-    let reading = conservation::read(control, event).await?;
+    let reading = spike_reconcile::figures(&control.ledger, &control.store, event).await?;
     Ok(Answer::ok(json!({
         "event": event_view(&row),
-        "conservation": reading.figures,
+        "conservation": reading.conservation,
         "exact": reading.exact,
     })))
 }

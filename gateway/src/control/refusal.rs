@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use spike_domain::Reason;
+use spike_reconcile::ReconcileError;
 use spike_stock::{Refused, StockError};
 use spike_store::{Conflict, StoreError};
 
@@ -103,6 +104,16 @@ impl From<StoreError> for Refusal {
 impl From<StockError> for Refusal {
     fn from(error: StockError) -> Self {
         Failure::Stock(error).into()
+    }
+}
+
+impl From<ReconcileError> for Refusal {
+    fn from(error: ReconcileError) -> Self {
+        match error {
+            ReconcileError::NotStanding => Self::new(Reason::Recovering),
+            ReconcileError::Stock(error) => error.into(),
+            ReconcileError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -40,6 +40,31 @@ pub struct WorkerConfig {
     ///
     /// `SPIKE_WORKER_AUTO_CLOSE_AFTER_S`: 0 to 604800
     pub auto_close_after_s: u64,
+    /// Rest between two comparisons of every ledger with the database, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_RECONCILE_INTERVAL_MS`: 100 to 3600000
+    pub reconcile_interval_ms: u64,
+    /// Whether differences that are explained by lost orders are mended by themselves, by a rebuild of the ledger.
+    ///
+    /// `SPIKE_WORKER_RECONCILE_REPAIR`: true or false
+    pub reconcile_repair: bool,
+    /// How long the same difference must last before it is mended, or a person is called, in seconds.
+    ///
+    /// `SPIKE_WORKER_RECONCILE_REPAIR_AFTER_S`: 0 to 86400
+    pub reconcile_repair_after_s: u64,
+    /// Rest between two looks for events that are over, in milliseconds.
+    ///
+    /// `SPIKE_WORKER_ARCHIVE_INTERVAL_MS`: 100 to 86400000
+    pub archive_interval_ms: u64,
+    /// How long an event has been closed when its ledger is put away, in seconds; 0: never. From then on its buyers
+    /// find their orders under /orders only.
+    ///
+    /// `SPIKE_WORKER_ARCHIVE_AFTER_S`: 0 to 31536000
+    pub archive_after_s: u64,
+    /// How long the keys of an archived event stay in Redis, in seconds.
+    ///
+    /// `SPIKE_WORKER_ARCHIVE_KEEP_S`: 1 to 31536000
+    pub archive_keep_s: u64,
     /// How long SIGTERM waits for the batch under way before the worker leaves, in milliseconds.
     ///
     /// `SPIKE_WORKER_DRAIN_TIMEOUT_MS`: 0 to 600000
@@ -58,6 +83,12 @@ impl WorkerConfig {
             purge_interval_ms: s.number("purge_interval_ms", 10..=86_400_000),
             auto_warmup_before_s: s.number("auto_warmup_before_s", 0..=86_400),
             auto_close_after_s: s.number("auto_close_after_s", 0..=604_800),
+            reconcile_interval_ms: s.number("reconcile_interval_ms", 100..=3_600_000),
+            reconcile_repair: s.flag("reconcile_repair"),
+            reconcile_repair_after_s: s.number("reconcile_repair_after_s", 0..=86_400),
+            archive_interval_ms: s.number("archive_interval_ms", 100..=86_400_000),
+            archive_after_s: s.number("archive_after_s", 0..=31_536_000),
+            archive_keep_s: s.number("archive_keep_s", 1..=31_536_000),
             drain_timeout_ms: s.number("drain_timeout_ms", 0..=600_000),
         }
     }

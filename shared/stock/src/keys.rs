@@ -43,6 +43,11 @@ impl EventKeys {
         }
     }
 
+    /// Every key: those of `archive.lua`, in its order.
+    pub fn all(&self) -> [&str; 7] {
+        [&self.meta, &self.stock, &self.inflight, &self.buyers, &self.keys, &self.ended, &self.outbox]
+    }
+
     /// KEYS of `reserve.lua`, in its order.
     pub fn reserve(&self) -> [&str; 6] {
         [&self.meta, &self.stock, &self.inflight, &self.buyers, &self.keys, &self.outbox]

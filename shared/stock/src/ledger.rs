@@ -320,7 +320,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(())
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         script: &'static Script,
         keys: &[&str],

@@ -9,6 +9,7 @@
 //! ([`Ledger::load_fenced`]). Nothing else in this crate loads them or sends their text, so a Redis that came back with
 //! old or no data answers NOSCRIPT ([`StockError::Fenced`]) until somebody has compared it with the database.
 
+mod archive;
 pub mod claim;
 pub mod embedded;
 pub mod entry;

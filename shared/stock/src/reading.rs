@@ -75,6 +75,17 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(known.into_values().collect())
     }
 
+    /// Every order that is somebody's claim. What cannot be read is logged and passed over.
+    pub async fn claimed_orders(&self, event: EventId) -> Result<Vec<OrderId>, StockError> {
+        let mut claimed = Vec::new();
+        self.each(&EventKeys::new(event).buyers, |_, value| {
+            claimed.push(Claim::parse(value)?.order);
+            Some(())
+        })
+        .await?;
+        Ok(claimed)
+    }
+
     /// The epoch in Redis, 0 without one. The ledger's other fields may be in any state: a rebuild makes them anew.
     pub async fn held_epoch(&self, event: EventId) -> Result<u64, StockError> {
         let (mut connection, meta) = (self.connection(), EventKeys::new(event).meta);

@@ -44,6 +44,7 @@ script!(/** First step of a rebuild. */ begin, "begin");
 script!(/** Middle steps of a rebuild. */ load, "load");
 script!(/** Last step of a rebuild. */ open, "open");
 script!(/** Pause, resume, close. */ transition, "transition");
+script!(/** Gives the keys of a past event a lifetime. */ archive, "archive");
 script!(/** Shows a new order state beside the claim. */ mark, "mark");
 
 /// `reserve.lua` as loaded for `event`.

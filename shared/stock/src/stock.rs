@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use spike_domain::{
-    EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
+    EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
 };
 
 use crate::hint::Hint;
@@ -219,6 +219,12 @@ impl Stock {
             embedded => embedded.transition(event, epoch, state, def).await)
     }
 
+    /// Puts the closed, empty ledger of an archived event away; what is gone already is put away.
+    pub async fn archive(&self, event: EventId, epoch: u64, lifetime: Duration) -> Result<()> {
+        on!(self, ledger => ledger.archive(event, epoch, lifetime).await,
+            embedded => embedded.archive(event, epoch).await)
+    }
+
     /// Shows new states beside their claims. Refused while there is no ledger or a rebuild is under way: try again.
     pub async fn mark(&self, event: EventId, orders: &[EndedOrder]) -> Result<()> {
         on!(self, ledger => ledger.mark(event, orders).await, embedded => embedded.mark(event, orders).await)
@@ -253,6 +259,12 @@ impl Stock {
     /// Every order that a claim or a key knows, once.
     pub async fn known_orders(&self, event: EventId) -> Result<Vec<QueuedOrder>> {
         on!(self, ledger => ledger.known_orders(event).await, embedded => embedded.known_orders(event).await)
+    }
+
+    /// Every order that is somebody's claim now.
+    pub async fn claimed_orders(&self, event: EventId) -> Result<Vec<OrderId>> {
+        on!(self, ledger => ledger.claimed_orders(event).await,
+            embedded => embedded.claimed_orders(event).await)
     }
 
     /// Up to `count` entries of the outbox after `after`, whoever holds them.

@@ -123,7 +123,17 @@ mod tests {
             pay_timeout_s: 1,
             window: Window { starts_at_ms: 1000, ends_at_ms: 2000 },
         };
-        EventRow { def, state, epoch: 0, reserved: 0, paid: 0, returned: 0, version: 1, updated_at_ms: 0 }
+        EventRow {
+            def,
+            state,
+            epoch: 0,
+            reserved: 0,
+            paid: 0,
+            returned: 0,
+            version: 1,
+            updated_at_ms: 0,
+            archived: false,
+        }
     }
 
     #[test]

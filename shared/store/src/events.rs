@@ -51,6 +51,8 @@ pub struct EventRow {
     pub version: u32,
     /// Unix milliseconds of the last change of definition or state.
     pub updated_at_ms: u64,
+    /// Whether it is over for good: it has no ledger, and only its rows are left.
+    pub archived: bool,
 }
 
 /// An event whose ledger the worker keeps right.
@@ -114,7 +116,7 @@ impl EventSort {
 
 /// What [`EventRow::read`] wants.
 pub(crate) const COLUMNS: &str = "id, product_id, name, total, reserved, paid, returned, price_minor, currency, per_user_limit, \
-     pay_timeout_s, starts_at_ms, ends_at_ms, state, epoch, version, updated_at_ms";
+     pay_timeout_s, starts_at_ms, ends_at_ms, state, epoch, version, updated_at_ms, archived_at_ms IS NOT NULL AS archived";
 
 impl Store {
     /// How long a closed event stays in [`Store::events_for_gateways`] and [`Store::events_to_watch`].
@@ -163,11 +165,12 @@ impl Store {
         })
     }
 
-    /// Every event a gateway may be asked about: not closed, or closed lately.
+    /// Every event a gateway may be asked about: not closed, or closed lately and not archived.
     pub async fn events_for_gateways(&self) -> Result<Vec<EventRow>> {
         let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM spike_events WHERE state <> ? OR updated_at_ms > {now} - ? ORDER BY id"
+            "SELECT {COLUMNS} FROM spike_events WHERE archived_at_ms IS NULL AND \
+             (state <> ? OR updated_at_ms > {now} - ?) ORDER BY id"
         ));
         read!(self, |conn| {
             let query = query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
@@ -181,7 +184,7 @@ impl Store {
         let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
             "SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state IN (?, ?) OR e.state = ? AND \
-             (e.updated_at_ms > {now} - ? OR e.reserved + e.returned < e.total OR EXISTS (SELECT 1 \
+             e.archived_at_ms IS NULL AND (e.updated_at_ms > {now} - ? OR e.reserved + e.returned < e.total OR EXISTS (SELECT 1 \
              FROM restock_outbox m WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
         ));
         read!(self, |conn| {
@@ -244,6 +247,7 @@ impl EventRow {
             returned: u32_at(row, "returned")?,
             version: u32_at(row, "version")?,
             updated_at_ms: u64_at(row, "updated_at_ms")?,
+            archived: at::<i64>(row, "archived")? != 0,
         })
     }
 }

@@ -15,6 +15,7 @@ mod backend;
 mod connection;
 mod dialect;
 mod error;
+mod event_archive;
 mod event_changes;
 mod event_schedule;
 mod event_units;

@@ -10,7 +10,7 @@ use crate::order_rows::{NewRow, existing, insert_rows};
 use crate::query::query;
 use crate::sql::{CHUNK, at, order_at, run_text, signed, status_at, u32_at};
 use crate::transaction::{LockedEvent, under_lock};
-use crate::{Fenced, Result, Store};
+use crate::{Conflict, Fenced, Result, Store, StoreError};
 
 /// An order known to Redis (a claim or a key), whatever else is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +53,13 @@ pub struct Snapshot {
 
 impl Store {
     /// Starts an epoch above every one ever used: the largest of the database's + 1, `at_least` (Redis' + 1)
-    /// and `now_ms` (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`.
+    /// and `now_ms` (V12). From here on no insert of an older epoch succeeds. Errors: `NotFound`,
+    /// `Conflict(EventState)` (archived: it has no ledger any more).
     pub async fn bump_epoch(&self, event: EventId, at_least: u64, now_ms: u64) -> Result<u64> {
         under_lock!(self, event, |tx, locked| {
+            if locked.row.archived {
+                return Err(StoreError::conflict(Conflict::EventState));
+            }
             let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
             let query = query("UPDATE spike_events SET epoch = ? WHERE id = ?");
             query.bind(signed(epoch)).bind(event.0).execute(tx).await?;

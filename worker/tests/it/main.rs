@@ -4,6 +4,7 @@ mod ending;
 mod expiry;
 mod faults;
 mod late;
+mod past;
 mod path;
 mod payments;
 mod purge;

@@ -231,6 +231,21 @@ impl Book {
         Ok(header.version)
     }
 
+    /// What `archive.lua` asks: whether this is a closed ledger of `epoch` with nothing on its way.
+    ///
+    /// # Errors
+    /// What speaks against it. A book that has only entries (a journal that came back) is not over.
+    pub fn over(&self, epoch: u64) -> Result<()> {
+        match self.header.as_ref() {
+            Some(header) if header.epoch != epoch => Err(Refused::Stale { epoch: header.epoch }),
+            Some(header) if header.state == LedgerState::Recovering => Err(Refused::Recovering),
+            Some(header) if header.state == LedgerState::Paused => Err(Refused::Paused),
+            Some(header) if header.state == LedgerState::Open => Err(Refused::Standing),
+            _ if !self.outbox.is_empty() => Err(Refused::Full),
+            _ => Ok(()),
+        }
+    }
+
     /// `mark.lua`.
     ///
     /// # Errors
@@ -293,6 +308,11 @@ impl Book {
             known.entry(order).or_insert(bare);
         }
         known.into_values().collect()
+    }
+
+    /// Every order that is somebody's claim.
+    pub fn claimed_orders(&self) -> Vec<OrderId> {
+        self.buyers.values().map(|held| held.order).collect()
     }
 
     /// Entries never delivered before, now delivered to `consumer`.

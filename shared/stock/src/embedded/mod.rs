@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crossbeam::channel::{Sender, bounded};
-use spike_domain::{EntryId, EventDef, EventId, LedgerState, OutboxEntry, QueuedOrder, UserId};
+use spike_domain::{EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, UserId};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::outbox::Page;
@@ -233,6 +233,14 @@ impl EmbeddedLedger {
         self.ask(|shelf| shelf.events()).await
     }
 
+    /// Drops the closed, empty book of an archived event.
+    ///
+    /// # Errors
+    /// As `archive.lua` refuses; a book that is gone is no error.
+    pub async fn archive(&self, event: EventId, epoch: u64) -> Result<()> {
+        Ok(self.ask(move |shelf| shelf.archive(event, epoch)).await??)
+    }
+
     /// The user's claim, and its last order that ended without one. Behind the fence nobody knows.
     pub async fn lookup(&self, event: EventId, user: UserId) -> Result<(Option<Claim>, Option<Claim>)> {
         let found = self.ask(move |shelf| {
@@ -256,6 +264,11 @@ impl EmbeddedLedger {
     /// Every order that a claim or a key knows, once.
     pub async fn known_orders(&self, event: EventId) -> Result<Vec<QueuedOrder>> {
         self.ask(move |shelf| shelf.find(event).map(book::Book::known_orders).unwrap_or_default()).await
+    }
+
+    /// Every order that is somebody's claim.
+    pub async fn claimed_orders(&self, event: EventId) -> Result<Vec<OrderId>> {
+        self.ask(move |shelf| shelf.find(event).map(book::Book::claimed_orders).unwrap_or_default()).await
     }
 
     /// Up to `count` entries after `from`, whoever holds them.

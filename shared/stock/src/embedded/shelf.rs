@@ -8,6 +8,8 @@ use crossbeam::channel::Receiver;
 use spike_domain::{EntryId, EventId, OutboxEntry};
 use tokio::sync::broadcast;
 
+use crate::Refused;
+
 use super::book::Book;
 use super::journal::{Journal, Kept, NotCompacted};
 use super::record::Record;
@@ -51,6 +53,15 @@ impl Shelf {
     /// The book of `event`, if there is one.
     pub fn find(&self, event: EventId) -> Option<&Book> {
         self.books.get(&event)
+    }
+
+    /// `archive.lua`: forgets the book. Nothing of it is in the journal: its outbox is empty.
+    pub fn archive(&mut self, event: EventId, epoch: u64) -> Result<(), Refused> {
+        if let Some(book) = self.books.get(&event) {
+            book.over(epoch)?;
+            self.books.remove(&event);
+        }
+        Ok(())
     }
 
     /// Every event with a book.

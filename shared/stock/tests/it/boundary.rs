@@ -1,5 +1,7 @@
 //! reserve, release, settle, mark and transition at the edges of the stock.
 
+use std::time::Duration;
+
 use spike_domain::{ClaimState, EventId, LedgerState, OrderId, UserId};
 use spike_stock::reserve::Decision;
 use spike_stock::{EndedOrder, Opening, Refused, StockError};
@@ -16,6 +18,7 @@ both!(
     the_cap_on_what_is_in_flight_refuses_all,
     a_ledger_that_is_not_open_in_this_epoch_takes_nothing,
     a_closed_ledger_stays_closed,
+    only_a_closed_and_empty_ledger_is_put_away,
 );
 
 const EVENT: EventId = EventId(7);
@@ -189,6 +192,35 @@ async fn a_closed_ledger_stays_closed(server: Server) {
         Some(renewed),
         "its document is renewed"
     );
+}
+
+async fn only_a_closed_and_empty_ledger_is_put_away(server: Server) {
+    let archive = async |epoch| server.stock.archive(EVENT, epoch, Duration::from_secs(60)).await;
+    archive(EPOCH).await.expect("what is not there is put away");
+    server.open(EVENT, 5, 1, 1000).await;
+    let order = server.buy(EVENT, 1, 1, Some("k")).await;
+    assert!(archive(EPOCH).await.is_err(), "it sells");
+    server.stock.transition(EVENT, EPOCH, LedgerState::Closed, None).await.unwrap();
+    assert_eq!(refused(archive(EPOCH + 1).await.unwrap_err()), Refused::Stale { epoch: EPOCH });
+    assert_eq!(refused(archive(EPOCH).await.unwrap_err()), Refused::Full, "an order is on its way");
+    assert_eq!(server.claim(EVENT, 1).await.unwrap().order, order, "nothing was lost");
+    let entry = server.stock.entries(EVENT, None, 1).await.unwrap().entries.remove(0);
+    let settled = spike_stock::ledger::settled(&entry, |_| ClaimState::Paid);
+    server.stock.settle(EVENT, EPOCH, &[settled]).await.unwrap();
+    for _ in 0..2 {
+        archive(EPOCH).await.unwrap();
+        assert_eq!(server.stock.events().await.unwrap(), [], "off the list");
+    }
+    let Some(redis) = &server.redis else {
+        return assert!(server.stock.meta(EVENT).await.unwrap().is_none(), "the book is gone");
+    };
+    let mut left = 0;
+    for key in spike_stock::EventKeys::new(EVENT).all() {
+        let ttl: i64 = redis.command(&["PTTL", key]).unwrap().parse().unwrap();
+        assert!(ttl == -2 || (1..=60_000).contains(&ttl), "{key} lives {ttl} ms");
+        left += u32::from(ttl > 0);
+    }
+    assert!(left >= 5, "claims can be read for a while");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::sale::{Sale, order};
 const URL: &str = "SPIKE_STORE_CHILD_URL";
 const EVENT: &str = "SPIKE_STORE_CHILD_EVENT";
 
-async fn raw(folder: &tempfile::TempDir) -> SqliteConnection {
+pub async fn raw(folder: &tempfile::TempDir) -> SqliteConnection {
     SqliteConnectOptions::new().filename(folder.path().join("spike.db")).connect().await.unwrap()
 }
 

@@ -4,6 +4,7 @@
 //! file has (kill -9, a second process, plans) is in `embedded`.
 
 mod accounts;
+mod archive;
 mod audit_log;
 mod catalogue;
 mod crowd;
@@ -57,6 +58,7 @@ mod contract {
     contract! {
         accounts: a_change_happens_once_and_is_recorded an_administrator_is_always_left
             accounts_are_listed_by_what_they_are the_first_administrator_is_made_once;
+        archive: only_an_event_at_rest_is_archived_and_then_for_good;
         audit_log: what_was_done_is_read_back_newest_first what_was_done_is_found_by_who_what_and_on_what
             hostile_text_is_kept_as_it_came_or_refused;
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock

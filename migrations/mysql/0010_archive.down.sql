@@ -1,0 +1,1 @@
+ALTER TABLE spike_events DROP COLUMN archived_at_ms;

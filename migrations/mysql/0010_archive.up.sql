@@ -1,0 +1,3 @@
+-- When an event's ledger was put away. Explained in ../README.md.
+
+ALTER TABLE spike_events ADD COLUMN archived_at_ms BIGINT NULL;

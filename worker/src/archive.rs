@@ -1,0 +1,94 @@
+//! Puts the ledgers of past events away, so that Redis holds sales and not their history; the rows stay in the database.
+//!
+//! An event is over when it has been closed for `worker.archive_after_s`, its units are sold or back in the inventory, and
+//! its ledger stands closed with an empty outbox. The database says so first and for good, then the keys get a lifetime;
+//! whoever is killed in between is found by the list of ledgers, on which the event stands until the end.
+
+use std::time::Duration;
+
+use spike_domain::{EventId, LedgerState};
+use spike_stock::Meta;
+use spike_store::{Fenced, Store};
+
+use crate::Jobs;
+use crate::stop::Stop;
+
+/// Events archived in one round.
+const EVENTS_A_ROUND: u32 = 100;
+
+pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
+    let rest = Duration::from_millis(jobs.config.worker.archive_interval_ms);
+    while !stop.rest(rest).await {
+        if jobs.config.worker.archive_after_s == 0 {
+            continue;
+        }
+        if let Err(error) = round(&jobs).await {
+            tracing::warn!(error = format!("{error:#}"), "past events are not archived yet");
+        }
+    }
+}
+
+async fn round(jobs: &Jobs) -> anyhow::Result<()> {
+    let age_ms = jobs.config.worker.archive_after_s * 1000;
+    for (event, epoch) in jobs.store.archivable(age_ms, EVENTS_A_ROUND).await? {
+        let meta = jobs.ledger.meta(event).await?;
+        if !over(meta.as_ref(), epoch, age_ms) {
+            continue;
+        }
+        match jobs.store.archive_event(event, epoch).await? {
+            Fenced::Done(true) => tracing::info!(%event, "event archived"),
+            Fenced::Done(false) | Fenced::EpochMoved { .. } => {}
+        }
+    }
+    for event in jobs.ledger.events().await? {
+        if let Err(error) = put_away(jobs, event).await {
+            tracing::warn!(%event, error = format!("{error:#}"), "ledger of a past event not put away yet");
+        }
+    }
+    Ok(())
+}
+
+/// Whether the ledger may go. One that is not there is none: nobody makes it anew once the event was closed long ago.
+fn over(meta: Option<&Meta>, epoch: u64, age_ms: u64) -> bool {
+    match meta {
+        Some(meta) => {
+            meta.epoch == epoch
+                && meta.state == LedgerState::Closed
+                && meta.inflight.is_none_or(|units| units == 0)
+        }
+        None => age_ms >= Store::CLOSED_LATELY_MS,
+    }
+}
+
+async fn put_away(jobs: &Jobs, event: EventId) -> anyhow::Result<()> {
+    let Some(row) = jobs.store.event(event).await?.filter(|row| row.archived) else { return Ok(()) };
+    let lifetime = Duration::from_secs(jobs.config.worker.archive_keep_s);
+    jobs.ledger.archive(event, row.epoch, lifetime).await?;
+    tracing::info!(%event, "ledger put away");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_closed_and_empty_ledger_of_the_epoch_is_over() {
+        let sound = Meta {
+            epoch: 7,
+            state: LedgerState::Closed,
+            version: 1,
+            stock: Some(3),
+            inflight: Some(0),
+            doc: None,
+        };
+        let long = Store::CLOSED_LATELY_MS;
+        assert!(over(Some(&sound), 7, 1));
+        assert!(!over(Some(&sound), 8, long), "another epoch's");
+        assert!(!over(Some(&Meta { inflight: Some(1), ..sound.clone() }), 7, long));
+        for state in [LedgerState::Open, LedgerState::Paused, LedgerState::Recovering] {
+            assert!(!over(Some(&Meta { state, ..sound.clone() }), 7, long), "{state:?}");
+        }
+        assert!(over(None, 7, long) && !over(None, 7, long - 1), "the watch is about to make it anew");
+    }
+}
