@@ -1,4 +1,5 @@
-//! `spike admin`: the first administrator of an installation, whom no API can create.
+//! `spike admin`: the first administrator of an installation, whom no API can create; and closing an account while no gateway
+//! serves.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use spike_gateway::control::{check_new_password, hash_now, normalise_email};
-use spike_store::{Conflict, NewAudit, NewUser, StoreError};
+use spike_store::{Conflict, NewAudit, NewUser, StoreError, UserChange};
 use tokio::runtime::Builder;
 
 use crate::outcome::Misuse;
@@ -24,6 +25,12 @@ pub struct Args {
 enum Action {
     /// Create an account; its id is the only line of standard output.
     CreateUser(NewAccount),
+    /// Disable an account: it logs in no more, and all its sessions end. The last active administrator stays.
+    DisableUser {
+        /// With which it logs in; compared in lower case.
+        #[arg(long)]
+        email: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -65,6 +72,7 @@ impl From<Rights> for spike_domain::Role {
 pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::CreateUser(account) => create_user(file, account),
+        Action::DisableUser { email } => disable_user(file, &email),
     }
 }
 
@@ -99,6 +107,31 @@ fn create_user(file: Option<&Path>, account: NewAccount) -> anyhow::Result<ExitC
             Err(error) => return Err(error).context("the account was not created"),
         }
         Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn disable_user(file: Option<&Path>, email: &str) -> anyhow::Result<ExitCode> {
+    let config = settings::load(file)?;
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let database = settings::database(&config).await?;
+        let store = &database.store;
+        if config.database.url.is_embedded() {
+            store.migrate().await?;
+        }
+        let Some(account) = store.user_by_email(email).await? else {
+            anyhow::bail!("there is no account of {email}")
+        };
+        let change = UserChange { disabled: Some(true), ..UserChange::default() };
+        let token_life_ms = config.auth.token_life_ms();
+        let changed = store.change_user(account.id, change, token_life_ms, &NewAudit::default()).await;
+        store.close().await;
+        match changed {
+            Ok(_) => Ok(ExitCode::SUCCESS),
+            Err(StoreError::Conflict { what: Conflict::LastAdministrator }) => {
+                anyhow::bail!("{email} is the last active administrator: make another one first")
+            }
+            Err(error) => Err(error).context("the account was not disabled"),
+        }
     })
 }
 

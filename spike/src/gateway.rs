@@ -23,8 +23,13 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         .build()?;
     sidecar.block_on(async {
         let backends = Backends::connect(&config)?;
+        first_admin::check_public(&config, &backends.store).await?;
         let first = tokio::spawn(first_admin::ensure(config.clone(), backends.store.clone()));
-        let ended = spike_gateway::run(config, backends, shutdown::told()?).await;
+        let store = backends.store.clone();
+        let ended = tokio::select! {
+            ended = spike_gateway::run(config.clone(), backends, shutdown::told()?) => ended,
+            refused = first_admin::refuse_public(&config, &store) => Err(refused),
+        };
         first.abort();
         ended
     })?;

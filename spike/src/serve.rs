@@ -64,9 +64,13 @@ async fn serve(config: Arc<Config>, seeded: bool) -> anyhow::Result<()> {
         backends.store.migrate().await.context("the embedded database")?;
     }
     let store = backends.store.clone();
+    first_admin::check_public(&config, &store).await?;
     let first = tokio::spawn(first_admin::ensure(config.clone(), store.clone()));
     let seed = seeded.then(|| tokio::spawn(seed::sow(config.clone(), store.clone())));
-    let ended = both(config, backends, told).await;
+    let ended = tokio::select! {
+        ended = both(config.clone(), backends, told) => ended,
+        refused = first_admin::refuse_public(&config, &store) => Err(refused),
+    };
     seed.inspect(tokio::task::JoinHandle::abort);
     first.abort();
     store.close().await;

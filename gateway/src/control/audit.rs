@@ -70,6 +70,7 @@ fn view(row: &AuditRow) -> Value {
         "action": what.action,
         "target": target,
         "detail": detail,
+        "outcome": row.outcome.as_str(),
         "request_id": what.request_id,
         "address": what.address,
     })

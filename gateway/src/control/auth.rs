@@ -35,10 +35,7 @@ pub(super) async fn register(
 
     let password_hash = control.passwords.hash(password).await?;
     let user = NewUser { email: address, name, password_hash, role: Role::User };
-    let id = control.store.create_user(user).await?;
-    let account = control.store.user_by_id(id).await?;
-    let account = account.ok_or_else(|| Refusal::internal("an account just created is not there"))?;
-    Ok(Answer::created("/api/v1/users/me", sessions::start(&control, &account, &origin).await?))
+    Ok(Answer::created("/api/v1/users/me", sessions::register(&control, user, &origin).await?))
 }
 
 /// Body: `email`, `password`. A wrong password, an unknown account and a disabled one get the same answer after the same

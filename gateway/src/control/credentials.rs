@@ -42,6 +42,12 @@ pub(super) fn admit_registration(control: &Control, origin: &Origin) -> Result<(
     control.logins.register(origin.address, control.now_ms()).map_err(Refusal::wait)
 }
 
+/// Counts a refresh token that was none against the address that sent it. Errors: 429 with the seconds to wait, when there
+/// were too many.
+pub(super) fn count_refused_token(control: &Control, origin: &Origin) -> Result<()> {
+    control.logins.refused_token(origin.address, control.now_ms()).map_err(Refusal::wait)
+}
+
 async fn admit(control: &Control, counted: &str, password: &str, origin: &Origin) -> Result<Attempt> {
     let (logins, now_ms) = (&control.logins, control.now_ms());
     let wait = match logins.admit(counted, password, origin.address, now_ms) {

@@ -39,6 +39,7 @@ pub struct Logins {
     /// Pairs of which the database was asked.
     asked: TriesTable,
     registrations: (GcraTable, Quota),
+    refused_tokens: (GcraTable, Quota),
     hasher: RandomState,
 }
 
@@ -95,6 +96,10 @@ impl Logins {
                 GcraTable::new(login.table_slots),
                 Quota::burst_every_ms(login.register_burst, login.register_every_ms),
             ),
+            refused_tokens: (
+                GcraTable::new(login.table_slots),
+                Quota::burst_every_ms(login.refresh_burst, login.refresh_every_ms),
+            ),
             hasher: RandomState::new(),
         }
     }
@@ -145,7 +150,24 @@ impl Logins {
     /// # Errors
     /// How long to wait, in milliseconds.
     pub fn register(&self, address: Option<IpAddr>, now_ms: u64) -> Result<(), u64> {
-        let (table, quota) = &self.registrations;
+        self.take(&self.registrations, address, now_ms)
+    }
+
+    /// Counts a refresh token that was refused. Only those are counted, and after they were looked up: whoever shares an
+    /// address with somebody who guesses goes on refreshing.
+    ///
+    /// # Errors
+    /// How long to wait, in milliseconds, when the address has sent too many.
+    pub fn refused_token(&self, address: Option<IpAddr>, now_ms: u64) -> Result<(), u64> {
+        self.take(&self.refused_tokens, address, now_ms)
+    }
+
+    fn take(
+        &self,
+        (table, quota): &(GcraTable, Quota),
+        address: Option<IpAddr>,
+        now_ms: u64,
+    ) -> Result<(), u64> {
         let taken = table.take(self.hash(&network(address)), *quota, now_ms.saturating_mul(1_000_000));
         taken.map_err(|early| early.wait_ns.div_ceil(1_000_000))
     }

@@ -66,7 +66,7 @@ pub use logins::{Attempt, Logins, Wait, network};
 pub use orders::order_view;
 pub use origin::Origin;
 pub use password_policy::{PASSWORD_CHARS, WeakPassword, check_new_password};
-pub use passwords::{Passwords, QueueLength, hash_now};
+pub use passwords::{Passwords, QueueLength, hash_now, verify_now};
 pub use preconditions::{IfMatch, Known, MayMatch, tag_of};
 pub use query::{CursorQuery, LineQuery, PageQuery};
 pub use refresh_token::RefreshToken;

@@ -144,6 +144,13 @@ pub fn hash_now(auth: &AuthConfig, password: &str) -> anyhow::Result<String> {
     Ok(argon2(auth)?.hash_password(password.as_bytes()).map_err(anyhow::Error::msg)?.to_string())
 }
 
+/// Whether `password` is the one of a PHC string, by its own parameters, computed here and now. Text that is no PHC string
+/// is the hash of none.
+pub fn verify_now(password: &str, hash: &str) -> bool {
+    PasswordHash::new(hash)
+        .is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+}
+
 fn argon2(auth: &AuthConfig) -> anyhow::Result<Argon2<'static>> {
     let params = Params::new(auth.argon2_memory_kib, auth.argon2_iterations, auth.argon2_parallelism, None);
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params.map_err(anyhow::Error::msg)?))
@@ -181,6 +188,7 @@ mod tests {
             "not even the dummy's"
         );
         let by_hand = hash_now(&auth(), "x").unwrap();
+        assert!(verify_now("x", &by_hand) && !verify_now("y", &by_hand) && !verify_now("x", "no hash"));
         assert!(passwords.verify("x".into(), Some(by_hand)).await.unwrap());
         let broken = passwords.verify("x".into(), Some("no hash".into())).await.unwrap_err();
         assert_eq!(broken.reason, Reason::Internal);

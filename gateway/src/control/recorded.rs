@@ -1,5 +1,9 @@
 //! The one place where administrators' actions are put on record: around every route of the table that is theirs and
 //! changes something, so that a new one is recorded without a line in its handler.
+//!
+//! The row is written before the action, of an outcome that is not known, and completed after it: a gateway that dies in
+//! between leaves a row that says so, never an action without a row. What cannot be put on record is not done. A route that
+//! records its change in the change's own transaction needs no row before; what it refuses is recorded after.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -11,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use spike_domain::UserId;
-use spike_store::{AuditTarget, NewAudit};
+use spike_store::{AuditTarget, NewAudit, Outcome};
+use spike_telemetry::Arrow;
 use tracing::Instrument;
 
 use super::render::Unrendered;
@@ -34,12 +39,19 @@ pub(super) async fn carry_out(
     next: Next,
 ) -> Response {
     let origin = Origin::of(request.extensions());
-    let path = request.uri().path().to_owned();
+    let wish = wish(route, actor, &origin, request.uri().path());
     let work = async move {
+        let row = match route.in_its_transaction() {
+            true => None,
+            false => match control.store.begin_audit(&wish).await {
+                Ok(row) => Some(row),
+                Err(error) => return Ok(Refusal::from(error).into_response()),
+            },
+        };
         let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        let line = line(route, actor, &origin, &path, outcome.as_ref().ok());
-        if let Some(line) = line {
-            record(&control, line).await;
+        Arrow::GatewayActed.pass();
+        if let Some(ending) = ending(row, &wish, outcome.as_ref().ok()) {
+            complete(&control, row, &wish, &ending).await;
         }
         outcome
     };
@@ -50,42 +62,69 @@ pub(super) async fn carry_out(
     }
 }
 
-async fn record(control: &Control, line: NewAudit) {
-    if let Err(error) = control.store.record_audit(line.clone()).await {
-        // The log is the next best place for it.
-        tracing::error!(%error, ?line, "an administrator's action could not be recorded");
+/// The row as it is before the action.
+fn wish(route: Route, actor: UserId, origin: &Origin, path: &str) -> NewAudit {
+    let ids = ids(route.path, path);
+    let target = ids.last().filter(|(_, id)| is_id(id)).map(|(kind, id)| AuditTarget::new(*kind, *id));
+    let named: Map<String, Value> =
+        ids.iter().map(|(kind, id)| ((*kind).to_owned(), cut(id).into())).collect();
+    let action = format!("{} {}", route.method, route.path);
+    origin.audit(Some(actor), action, target, &json!({ "ids": named }))
+}
+
+/// What the row says after the action.
+#[derive(Debug)]
+struct Ending {
+    target: Option<AuditTarget>,
+    detail: String,
+    outcome: Outcome,
+}
+
+/// How it ended, unless that is on record already; `response` is `None` for a handler that panicked.
+fn ending(row: Option<i64>, wish: &NewAudit, response: Option<&Response>) -> Option<Ending> {
+    let recorded = response.is_some_and(|response| response.extensions().get::<InItsTransaction>().is_some());
+    if row.is_none() && recorded {
+        return None;
+    }
+    let (status, reason) = response.map_or((500, None), status_and_reason);
+    let target = response.and_then(made).or_else(|| wish.target.clone());
+    Some(Ending { target, detail: with_status(&wish.detail, status, reason), outcome: outcome(status) })
+}
+
+async fn complete(control: &Control, row: Option<i64>, wish: &NewAudit, ending: &Ending) {
+    let store = &control.store;
+    let written = async {
+        let row = match row {
+            Some(row) => row,
+            None => store.begin_audit(wish).await?,
+        };
+        store.finish_audit(row, ending.target.as_ref(), &ending.detail, ending.outcome).await
+    };
+    if let Err(error) = written.await {
+        // The row stays as it is; the log is the next best place for what it does not say.
+        tracing::error!(%error, ?wish, ?ending, "how an administrator's action ended could not be recorded");
     }
 }
 
-/// What is to be recorded, if it is not yet; `response` is `None` for a handler that panicked.
-fn line(
-    route: Route,
-    actor: UserId,
-    origin: &Origin,
-    path: &str,
-    response: Option<&Response>,
-) -> Option<NewAudit> {
-    if response.is_some_and(|response| response.extensions().get::<InItsTransaction>().is_some()) {
-        return None;
-    }
-    let (status, reason) = response.map_or((500, None), outcome);
-    let ids = ids(route.path, path);
-    let target = response.and_then(made).or_else(|| {
-        let (kind, id) = ids.last()?;
-        is_id(id).then(|| AuditTarget::new(*kind, *id))
-    });
-    let named: Map<String, Value> =
-        ids.iter().map(|(kind, id)| ((*kind).to_owned(), cut(id).into())).collect();
-    let mut detail = json!({ "status": status, "ids": named });
+fn with_status(detail: &str, status: u16, reason: Option<&'static str>) -> String {
+    let mut detail: Value = serde_json::from_str(detail).expect("what was written a moment ago");
+    detail["status"] = status.into();
     if let Some(reason) = reason {
         detail["reason"] = reason.into();
     }
-    let action = format!("{} {}", route.method, route.path);
-    Some(origin.audit(Some(actor), action, target, &detail))
+    detail.to_string()
+}
+
+fn outcome(status: u16) -> Outcome {
+    match status {
+        ..400 => Outcome::Done,
+        400..500 => Outcome::Refused,
+        500.. => Outcome::Failed,
+    }
 }
 
 /// Status and reason of an answer that has no bytes yet.
-fn outcome(response: &Response) -> (u16, Option<&'static str>) {
+fn status_and_reason(response: &Response) -> (u16, Option<&'static str>) {
     match response.extensions().get::<Unrendered>() {
         Some(Unrendered::Refusal(refusal)) => (refusal.reason.status(), Some(refusal.reason.as_str())),
         _ => (response.status().as_u16(), None),
@@ -125,9 +164,9 @@ mod tests {
     fn a_target_is_what_was_made_or_what_the_path_names() {
         let answer = Answer::created("/api/v1/spike/events/12", 0).into_response();
         assert_eq!(made(&answer), Some(AuditTarget::new("event", "12")));
-        assert_eq!(outcome(&answer), (201, None));
+        assert_eq!(status_and_reason(&answer), (201, None));
         let refusal = Refusal::new(spike_domain::Reason::Conflict).into_response();
-        assert_eq!((made(&refusal), outcome(&refusal)), (None, (409, Some("conflict"))));
+        assert_eq!((made(&refusal), status_and_reason(&refusal)), (None, (409, Some("conflict"))));
         let template = "/api/v1/a/{event}/b/{order}";
         assert_eq!(ids(template, "/api/v1/a/7/b/x%00"), [("event", "7"), ("order", "x%00")]);
         for (id, want) in [("7", true), ("0190f6f0-0000", true), ("", false), ("a b", false), ("x%00", false)]
@@ -135,5 +174,9 @@ mod tests {
             assert_eq!(is_id(id), want, "{id:?}");
         }
         assert!(!is_id(&"7".repeat(65)));
+        let wanted = [Outcome::Done, Outcome::Done, Outcome::Refused, Outcome::Failed];
+        assert_eq!([201, 304, 499, 500].map(super::outcome), wanted);
+        let detail = with_status(r#"{"ids":{"event":"7"}}"#, 409, Some("conflict"));
+        assert_eq!(detail, r#"{"ids":{"event":"7"},"reason":"conflict","status":409}"#);
     }
 }

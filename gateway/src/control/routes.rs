@@ -61,6 +61,11 @@ impl Route {
     pub fn on_record(&self) -> bool {
         self.access == Access::Admin && self.method != "GET"
     }
+
+    /// Whether the handler records its change in the transaction that makes it.
+    pub(super) fn in_its_transaction(&self) -> bool {
+        (self.method, self.path) == ("PATCH", "/api/v1/admin/users/{user}")
+    }
 }
 
 impl Access {

@@ -14,12 +14,13 @@ use serde_json::{Map, Value, json};
 use spike_config::AuthConfig;
 use spike_domain::{Reason, Revoked, SessionId, UserId};
 use spike_store::{
-    ALL_TOKENS, NewAudit, NewSession, NewlyStarted, Presented, Refreshed, Revoke, SessionRules, UserRow,
+    ALL_TOKENS, NewAudit, NewSession, NewUser, NewlyStarted, Presented, Refreshed, Revoke, SessionRules,
+    UserRow,
 };
 
 use super::me::user_view;
 use super::refresh_token::RefreshToken;
-use super::{Answer, Control, Fields, Identity, Origin, Refusal, Result};
+use super::{Answer, Control, Fields, Identity, Origin, Refusal, Result, credentials};
 
 /// Characters of a text that is looked at as a refresh token; ours have 64.
 pub(super) const REFRESH_TOKEN_CHARS: std::ops::RangeInclusive<usize> = 1..=4096;
@@ -35,18 +36,26 @@ pub(super) async fn start(control: &Arc<Control>, account: &UserRow, origin: &Or
     Ok(self::started(control, account, &token, started))
 }
 
+/// Makes an account and logs it in, in one transaction; the data of the answer. Errors: 409 `email-taken`.
+pub(super) async fn register(control: &Arc<Control>, user: NewUser, origin: &Origin) -> Result<Value> {
+    // Whose it is, the store fills in.
+    let (new, token) = unowned(control, origin);
+    let (rules, by) = (rules(&control.config.auth), by(origin, None));
+    let (account, started) = control.store.register(user, new, &rules, &by).await?;
+    Ok(self::started(control, &account, &token, started))
+}
+
 /// A session to create for an account as it was read, and its first refresh token.
 pub(super) fn fresh(control: &Control, account: &UserRow, origin: &Origin) -> (NewSession, RefreshToken) {
+    let (new, token) = unowned(control, origin);
+    (NewSession { user: account.id, token_version: account.token_version, ..new }, token)
+}
+
+fn unowned(control: &Control, origin: &Origin) -> (NewSession, RefreshToken) {
     let id = SessionId::new(control.now_ms());
     let token = RefreshToken::fresh(id);
-    let new = NewSession {
-        id,
-        user: account.id,
-        token_version: account.token_version,
-        address: origin.address,
-        refresh_hash: token.hash(),
-    };
-    (new, token)
+    let (address, refresh_hash) = (origin.address, token.hash());
+    (NewSession { id, user: UserId(0), token_version: 0, address, refresh_hash }, token)
 }
 
 /// The data of the answer to whoever has started a session; the sessions that it ended are made known.
@@ -62,7 +71,7 @@ pub(super) fn started(
 
 /// Body: `refresh_token`. 200 with new tokens; the one sent is spent. Sent again within `auth.refresh_retry_s` it is answered
 /// with the very same successor, as long as that is not spent; any later use ends the session. Every token that is refused is
-/// refused alike.
+/// refused alike, and counted against the address; one that is good is never made to wait.
 pub(super) async fn refresh(
     State(control): State<Arc<Control>>,
     origin: Origin,
@@ -70,7 +79,10 @@ pub(super) async fn refresh(
 ) -> Result<Answer> {
     let text = body.text("refresh_token", REFRESH_TOKEN_CHARS);
     body.finish()?;
-    let refused = || Refusal::new(Reason::InvalidRefreshToken);
+    let refused = || match credentials::count_refused_token(&control, &origin) {
+        Ok(()) => Refusal::new(Reason::InvalidRefreshToken),
+        Err(wait) => wait,
+    };
     let token = RefreshToken::parse(&text).ok_or_else(refused)?;
     let fresh = RefreshToken::fresh(token.session);
     let presented = Presented {
@@ -102,7 +114,8 @@ pub(super) async fn refresh(
 }
 
 /// Ends the session of the `refresh_token` in the body, or else of the access token. 200 whether or not there was one to end;
-/// 401 with neither a refresh token nor a valid access token.
+/// 401 with neither a refresh token nor a valid access token; 429 where an address has sent too many refresh tokens that end
+/// nothing.
 pub(super) async fn logout(
     State(control): State<Arc<Control>>,
     origin: Origin,
@@ -112,14 +125,13 @@ pub(super) async fn logout(
     let text = body.optional_text("refresh_token", REFRESH_TOKEN_CHARS);
     body.finish()?;
     let ended = match text {
-        Some(text) => match RefreshToken::parse(&text) {
-            Some(token) => {
-                let revoke = revoke(&control.config.auth, Revoked::Logout, by(&origin, None));
-                let ended = control.store.revoke_by_token(token.session, &token.hash(), &revoke).await?;
-                ended.then_some(token.session)
+        Some(text) => {
+            let ended = end_by_token(&control, &text, &origin).await?;
+            if ended.is_none() {
+                credentials::count_refused_token(&control, &origin)?;
             }
-            None => None,
-        },
+            ended
+        }
         None => {
             let identity = Identity::even_revoked(&headers, &control)?;
             let revoke = revoke(&control.config.auth, Revoked::Logout, by(&origin, Some(identity.user)));
@@ -129,6 +141,14 @@ pub(super) async fn logout(
     };
     tell(&control, ended, ALL_TOKENS);
     Ok(Answer::ok(Value::Null))
+}
+
+/// The session that a refresh token's text has ended.
+async fn end_by_token(control: &Control, text: &str, origin: &Origin) -> Result<Option<SessionId>> {
+    let Some(token) = RefreshToken::parse(text) else { return Ok(None) };
+    let revoke = revoke(&control.config.auth, Revoked::Logout, by(origin, None));
+    let ended = control.store.revoke_by_token(token.session, &token.hash(), &revoke).await?;
+    Ok(ended.then_some(token.session))
 }
 
 /// The fields of a logout; a request without any body is one without fields.

@@ -1,5 +1,6 @@
 //! The administrator of an installation that has none.
 
+use crate::layers::Layers;
 use crate::reader::Reader;
 use crate::secret::Secret;
 
@@ -18,6 +19,12 @@ pub struct AdminConfig {
 }
 
 impl AdminConfig {
+    /// The e-mail and the password of the defaults, which everybody knows.
+    pub fn public() -> (String, Secret) {
+        let reader = Reader::new(Layers::new(None, []).expect("there is no file to be wrong"));
+        (reader.default_text("admin.email"), Secret::new(reader.default_text("admin.password")))
+    }
+
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("admin");
         Self { email: s.email("email"), password: s.secret("password") }

@@ -1,7 +1,7 @@
 //! What no single setting can know: values that contradict each other, and secrets that are public.
 
 use crate::reader::{Reader, env_name};
-use crate::token_key::{Ed25519Seed, RetiredKeyKind, TokenAlgorithm};
+use crate::token_key::{Ed25519Seed, RetiredKeyKind, TokenAlgorithm, private_half_is_public};
 use crate::{Backend, Config, Profile, Secret};
 
 /// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
@@ -89,7 +89,7 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let weak = |secret: &Secret| secret.expose() == default || secret.expose().len() < SECRET_BYTES_MIN;
     let weak_retired = |key: &RetiredKeyKind| match key {
         RetiredKeyKind::Hs256(secret) => weak(secret),
-        RetiredKeyKind::EdDsa(_) => false,
+        RetiredKeyKind::EdDsa(public) => private_half_is_public(public),
         RetiredKeyKind::EdDsaPrivate(seed) => seed.is_public(),
     };
     let public_password = reader.default_text("admin.password");

@@ -48,6 +48,15 @@ pub struct LoginConfig {
     ///
     /// `SPIKE_LOGIN_REGISTER_EVERY_MS`: 0 to 3600000
     pub register_every_ms: u64,
+    /// Refresh tokens from one address that are refused, at a refresh or a logout, before it is told to wait. One that is
+    /// good is never made to wait.
+    ///
+    /// `SPIKE_LOGIN_REFRESH_BURST`: 1 to 1000000
+    pub refresh_burst: u32,
+    /// After those one more for each of these, in milliseconds; 0: no limit.
+    ///
+    /// `SPIKE_LOGIN_REFRESH_EVERY_MS`: 0 to 3600000
+    pub refresh_every_ms: u64,
 }
 
 impl LoginConfig {
@@ -64,6 +73,8 @@ impl LoginConfig {
             table_slots: s.power_of_two("table_slots", 1024..=134_217_728),
             register_burst: s.number("register_burst", 1..=1_000_000),
             register_every_ms: s.number("register_every_ms", 0..=3_600_000),
+            refresh_burst: s.number("refresh_burst", 1..=1_000_000),
+            refresh_every_ms: s.number("refresh_every_ms", 0..=3_600_000),
         }
     }
 }

@@ -12,6 +12,10 @@ const EXAMPLE_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
 
+const EXAMPLE_PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+    -----END PUBLIC KEY-----\n";
+
 fn with(env: &[(&str, &str)]) -> Result<Config, crate::ConfigErrors> {
     Config::load(None, env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
@@ -248,6 +252,7 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
             "your own",
         ),
         ("SPIKE_AUTH_RETIRED_KEYS", format!("old=EdDSA:{EXAMPLE_KEY}"), "your own"),
+        ("SPIKE_AUTH_RETIRED_KEYS", format!("old=EdDSA:{EXAMPLE_PUBLIC_KEY}"), "your own"),
         ("SPIKE_AUTH_PRIVATE_KEY", EXAMPLE_KEY.to_owned(), "a key of your own"),
     ];
     for (name, value, shown) in weak {

@@ -19,6 +19,12 @@ const EXAMPLE_SEED: [u8; KEY_BYTES] = [
     0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
 ];
 
+/// The public half of that key.
+const EXAMPLE_PUBLIC: [u8; KEY_BYTES] = [
+    0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e,
+    0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
+];
+
 /// How access tokens are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenAlgorithm {
@@ -75,6 +81,11 @@ impl Ed25519Seed {
         }
         seed(&der).ok_or(NOT_ED25519)
     }
+}
+
+/// Whether anybody could sign what this public key verifies.
+pub(crate) fn private_half_is_public(public: &[u8; KEY_BYTES]) -> bool {
+    *public == EXAMPLE_PUBLIC
 }
 
 impl fmt::Debug for Ed25519Seed {
@@ -163,7 +174,8 @@ mod tests {
         else {
             panic!("a public key");
         };
-        assert_eq!(public[..4], [0xd7, 0x5a, 0x98, 0x01]);
+        assert_eq!(public, EXAMPLE_PUBLIC);
+        assert!(private_half_is_public(&public) && !private_half_is_public(&[7; KEY_BYTES]));
         let private = RetiredKey::read(&format!("old=EdDSA:{PRIVATE}")).unwrap();
         assert!(matches!(private.key, RetiredKeyKind::EdDsaPrivate(_)) && private.id == "old");
         let secret = RetiredKey::read("2025-01=HS256:a:b=c").unwrap();

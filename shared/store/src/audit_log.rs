@@ -1,4 +1,5 @@
-//! Table `audit_log`: who did what to what, when and from where. Rows are only ever added.
+//! Table `audit_log`: who did what to what, when and from where. Rows are only ever added; the one thing that changes is
+//! the outcome of a row that was written before its action.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use crate::backend::{Conn, Row};
 use crate::query::query;
 use crate::sql::{at, u64_at};
 use crate::transaction::{read, transact};
-use crate::{Result, Store};
+use crate::{Result, Store, StoreError};
 
 /// Something that was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,19 @@ pub struct AuditTarget {
     pub id: String,
 }
 
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is under way, or whoever carried it out died before it could say.
+    Unknown,
+    /// Done.
+    Done,
+    /// Refused; nothing was changed.
+    Refused,
+    /// It failed on our side, and may have been done in part.
+    Failed,
+}
+
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -46,6 +60,8 @@ pub struct AuditRow {
     pub at_ms: u64,
     /// What was done; its `detail` is never empty.
     pub what: NewAudit,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// Which rows; `None` takes all of them.
@@ -68,10 +84,65 @@ impl AuditTarget {
     }
 }
 
+impl Outcome {
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn code(self) -> i8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Done => 1,
+            Self::Refused => 2,
+            Self::Failed => 3,
+        }
+    }
+
+    fn of_code(code: i8) -> Result<Self> {
+        let all = [Self::Unknown, Self::Done, Self::Refused, Self::Failed];
+        let found = all.into_iter().find(|outcome| outcome.code() == code);
+        found.ok_or_else(|| StoreError::corrupt(format!("outcome {code} of an audited action")))
+    }
+}
+
 impl Store {
-    /// Adds a row in a transaction of its own. Errors: `Other` for what a column cannot hold.
+    /// Adds a row of something done, in a transaction of its own. Errors: `Other` for what a column cannot hold.
     pub async fn record_audit(&self, audit: NewAudit) -> Result<()> {
         transact!(self, |tx| { record(tx, &audit).await })
+    }
+
+    /// Adds a row of something that is about to be done, of [`Outcome::Unknown`]; its id, for [`Store::finish_audit`].
+    /// Errors: `Other` for what a column cannot hold.
+    pub async fn begin_audit(&self, audit: &NewAudit) -> Result<i64> {
+        transact!(self, |tx| { insert(tx, audit, Outcome::Unknown).await })
+    }
+
+    /// Says how that ended, once: a row whose outcome is known stays as it is. Target and detail replace those of the
+    /// row. Errors: `NotFound` when there is no such row without an outcome.
+    pub async fn finish_audit(
+        &self,
+        row: i64,
+        target: Option<&AuditTarget>,
+        detail: &str,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let text = "UPDATE audit_log SET outcome = ?, target_kind = ?, target_id = ?, detail = ? \
+                    WHERE id = ? AND outcome = 0";
+        transact!(self, |tx| {
+            let update = query(text)
+                .bind(outcome.code())
+                .bind(target.map(|target| target.kind.as_str()))
+                .bind(target.map(|target| target.id.as_str()))
+                .bind(detail)
+                .bind(row);
+            if update.execute(tx).await?.rows == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+        })
     }
 
     /// Rows, newest first, at most `limit`, those before the cursor `before` (the last id of the page before).
@@ -105,18 +176,24 @@ impl Store {
     }
 }
 
-const COLUMNS: &str = "id, at_ms, actor, action, target_kind, target_id, detail, request_id, address";
+const COLUMNS: &str =
+    "id, at_ms, actor, action, target_kind, target_id, detail, request_id, address, outcome";
 
 /// Adds a row within a transaction, so that it is there exactly when the change is.
 pub(crate) async fn record(tx: &mut Conn, audit: &NewAudit) -> Result<()> {
+    insert(tx, audit, Outcome::Done).await.map(drop)
+}
+
+/// Its id.
+async fn insert(tx: &mut Conn, audit: &NewAudit, outcome: Outcome) -> Result<i64> {
     let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
-        "INSERT INTO audit_log (at_ms, actor, action, target_kind, target_id, detail, request_id, address) \
-         VALUES ({now}, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO audit_log (at_ms, actor, action, target_kind, target_id, detail, request_id, address, outcome) \
+         VALUES ({now}, ?, ?, ?, ?, ?, ?, ?, ?)"
     ));
     let address = audit.address.map(|address| address.to_string());
     let detail = if audit.detail.is_empty() { "{}" } else { &audit.detail };
-    query(text)
+    let done = query(text)
         .bind(audit.actor.map(|actor| actor.0))
         .bind(&audit.action)
         .bind(audit.target.as_ref().map(|target| target.kind.as_str()))
@@ -124,9 +201,10 @@ pub(crate) async fn record(tx: &mut Conn, audit: &NewAudit) -> Result<()> {
         .bind(detail)
         .bind(audit.request_id.as_deref())
         .bind(address.as_deref())
+        .bind(outcome.code())
         .execute(tx)
         .await?;
-    Ok(())
+    Ok(done.last_id)
 }
 
 impl AuditRow {
@@ -144,6 +222,7 @@ impl AuditRow {
                 request_id: at(row, "request_id")?,
                 address: address.and_then(|address| address.parse().ok()),
             },
+            outcome: Outcome::of_code(at(row, "outcome")?)?,
         })
     }
 }

@@ -57,7 +57,7 @@ mod users;
 pub use accounts::{ChangedUser, UserChange, UserFilter};
 pub use adopt::Adopted;
 pub use audit::{EventAudit, EventFigures, Tally};
-pub use audit_log::{AuditFilter, AuditRow, AuditTarget, NewAudit};
+pub use audit_log::{AuditFilter, AuditRow, AuditTarget, NewAudit, Outcome};
 pub use connection::DatabaseSettings;
 pub use error::{Cause, Conflict, Result, StoreError};
 pub use event_changes::EventChange;

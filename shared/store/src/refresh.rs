@@ -1,6 +1,7 @@
 //! Table `refresh_tokens`: each is used once, and a second use tells of a theft.
 //!
-//! One transaction under the lock of the session's row, so that of a hundred refreshes with one token one rotates it and
+//! A token is looked for before anything is locked, so that garbage, and what is over, cost one read and no transaction.
+//! One that may be good is used in one transaction under the lock of the session's row, so that of a hundred refreshes with one token one rotates it and
 //! the others are told the same successor. The token is known by its hash only, the successor is kept sealed: what opens it
 //! is the spent token itself, which this crate never sees.
 
@@ -12,7 +13,7 @@ use crate::query::query;
 use crate::revocations::put;
 use crate::sessions::{Revoke, SessionRules, TokenHash, revoke_locked};
 use crate::sql::{at, signed, u32_at, u64_at};
-use crate::transaction::transact;
+use crate::transaction::{read, transact};
 use crate::users::{UserRow, user_in};
 use crate::{NewAudit, Result, Store, StoreError};
 
@@ -97,6 +98,9 @@ impl Store {
         rules: &SessionRules,
         by: &NewAudit,
     ) -> Result<Refreshed> {
+        if !self.may_be_good(presented.session, &presented.hash, false).await? {
+            return Ok(Refreshed::Refused);
+        }
         transact!(self, |tx| {
             let Some(session) = lock(tx, presented.session).await? else { return Ok(Refreshed::Refused) };
             let Some(token) = find(tx, session.id, &presented.hash).await? else {
@@ -121,6 +125,9 @@ impl Store {
         hash: &TokenHash,
         revoke: &Revoke,
     ) -> Result<bool> {
+        if !self.may_be_good(session, hash, true).await? {
+            return Ok(false);
+        }
         transact!(self, |tx| {
             let Some(locked) = lock(tx, session).await? else { return Ok(false) };
             if locked.revoked || find(tx, session, hash).await?.is_none() {
@@ -130,6 +137,23 @@ impl Store {
             let by = NewAudit { actor: Some(locked.user), ..revoke.by.clone() };
             revoke_locked(tx, locked.user, &[session], &Revoke { by, ..revoke.clone() }).await?;
             Ok(true)
+        })
+    }
+}
+
+impl Store {
+    /// Whether a token is one of a session that is not revoked, and has not expired unless that does not matter. What is
+    /// no good now will never be, so a no needs no lock; a yes is asked again under it.
+    async fn may_be_good(&self, session: SessionId, hash: &TokenHash, even_expired: bool) -> Result<bool> {
+        let since = if even_expired { "0" } else { self.dialect().now_ms() };
+        let text = format!(
+            "SELECT sessions.id AS id FROM refresh_tokens JOIN sessions ON sessions.id = refresh_tokens.session_id \
+             WHERE refresh_tokens.hash = ? AND sessions.id = ? AND sessions.revoked_at_ms IS NULL \
+             AND refresh_tokens.expires_at_ms > {since}"
+        );
+        read!(self, |conn| {
+            let look = query(AssertSqlSafe(text)).bind(&hash[..]).bind(&session.bytes()[..]);
+            Ok(look.fetch_optional(conn).await?.is_some())
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::audit_log::record;
 use crate::backend::{Conn, Row};
 use crate::error::duplicate;
 use crate::query::query;
+use crate::sessions::{NewSession, NewlyStarted, SessionRules, create_session_in};
 use crate::sql::{CHUNK, at, u32_at, u64_at};
 use crate::transaction::{read, transact};
 use crate::{AuditTarget, Conflict, NewAudit, Result, Store, StoreError};
@@ -56,6 +57,26 @@ impl Store {
     pub async fn create_user(&self, user: NewUser) -> Result<UserId> {
         let users = [NewUser { email: normalised(&user.email), ..user }];
         transact!(self, |tx| { insert(tx, &users).await.map(UserId) })
+    }
+
+    /// Creates an account and logs it in, both or neither: `session` is its first one, whose `user` and `token_version`
+    /// are filled in. Errors: `Conflict(Email)`.
+    pub async fn register(
+        &self,
+        user: NewUser,
+        session: NewSession,
+        rules: &SessionRules,
+        by: &NewAudit,
+    ) -> Result<(UserRow, NewlyStarted)> {
+        let users = [NewUser { email: normalised(&user.email), ..user }];
+        transact!(self, |tx| {
+            let id = insert(tx, &users).await.map(UserId)?;
+            let gone = || StoreError::corrupt("an account just created is not there");
+            let account = user_in(tx, id).await?.ok_or_else(gone)?;
+            let first = NewSession { user: id, token_version: account.token_version, ..session };
+            let started = create_session_in(tx, &first, rules, by).await?.ok_or_else(gone)?;
+            Ok((account, started))
+        })
     }
 
     /// [`Store::create_user`], recorded in the same transaction: `by` says who asks; action, target and detail are filled in.

@@ -1,13 +1,16 @@
 //! The arrows of the protocol: places between two steps where a process may die, and where tests make it die.
 //!
 //! Every step is atomic by itself, in Redis, in the broker or in the database; what a crash can tear apart is the way from
-//! one to the next. Each of these ways has a name here, and a test kills a process on every one of them.
+//! one to the next. Each of these ways has a name here, and a test kills a process on every one of them. So has the way from an
+//! administrator's action to the record of how it ended.
 
 /// A place between two steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arrow {
     /// The gateway's reserve call has come back; no buyer knows yet.
     GatewayReserved,
+    /// An administrator's action is done; the record does not say so yet.
+    GatewayActed,
     /// The relay has read entries; nothing is published.
     RelayRead,
     /// The broker has confirmed the window; its entries are not acknowledged to the stream.
@@ -44,8 +47,9 @@ pub enum Arrow {
 
 impl Arrow {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::GatewayReserved,
+        Self::GatewayActed,
         Self::RelayRead,
         Self::RelayConfirmed,
         Self::RelayAcked,
@@ -68,6 +72,7 @@ impl Arrow {
     pub fn name(self) -> &'static str {
         match self {
             Self::GatewayReserved => "gateway-reserved",
+            Self::GatewayActed => "gateway-acted",
             Self::RelayRead => "relay-read",
             Self::RelayConfirmed => "relay-confirmed",
             Self::RelayAcked => "relay-acked",

@@ -35,13 +35,13 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
                 its successor is unused, it is answered with the same successor; any later use ends the session.")
             .body(request([required("refresh_token", refresh_token())]))
             .answers(200, "The account and its new tokens", named("Session"), &[])
-            .refuses(&[Reason::InvalidRefreshToken]),
+            .refuses(&[Reason::InvalidRefreshToken, Reason::TooManyRequests]),
         ("POST", "/api/v1/auth/logout") => operation("logout", "End a session")
             .notes("The session of the refresh token in the body, or else of the access token. The same answer again when it \
                 was over already, or never was.")
             .optional_body(request([optional("refresh_token", refresh_token())]))
             .answers(200, "The session is over", json!({ "type": "null" }), &[])
-            .refuses(&[Reason::Unauthorized]),
+            .refuses(&[Reason::Unauthorized, Reason::TooManyRequests]),
         ("PATCH", "/api/v1/users/me/password") => operation("changePassword", "Change the password")
             .notes("Ends every session of the account, this one too, and answers a new one.")
             .body(request([

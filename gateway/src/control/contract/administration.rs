@@ -36,6 +36,10 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
         .answers(200, "The account as it is now", named("Account"), &[])
         .refuses(&[Reason::PreconditionFailed, Reason::LastAdministrator, Reason::OwnAccount]),
         ("GET", "/api/v1/admin/audit") => operation("listAudit", "Who did what, newest first")
+            .notes(
+                "A row is written before its action. Its outcome is unknown while the action is under way, and stays so where \
+                a gateway died before it could say how it ended.",
+            )
             .query("cursor", "`next_cursor` of the page before.", id())
             .page_size()
             .query("actor", "Done by this user.", id())
@@ -64,6 +68,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("action", words()),
         required("target", nullable(target)),
         required("detail", json!({ "type": "object" })),
+        required("outcome", word(["unknown", "done", "refused", "failed"])),
         required("request_id", nullable(words())),
         required("address", nullable(words())),
     ]);

@@ -107,3 +107,51 @@ async fn accounts_are_not_made_by_the_thousand() {
     assert!((3590..=3600).contains(&retry_after(&refused)), "{}", retry_after(&refused));
     assert_eq!(register(2, "203.0.113.6", PASSWORD).await.status, 201, "another address");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refresh_tokens_that_are_none_are_limited_by_address_and_good_ones_are_not() {
+    let limits = [("SPIKE_LOGIN_REFRESH_BURST", "4"), ("SPIKE_LOGIN_REFRESH_EVERY_MS", "3600000")];
+    let api = Api::start_with(&limits).await;
+    let body = json!({"email": "ann@shop.example", "password": PASSWORD});
+    let session = api.post_from("203.0.113.5", "/auth/register", &body).await;
+    let mut good = session.data()["refresh_token"].as_str().unwrap().to_owned();
+    let send = async |from: &str, path: &str, token: &str| {
+        api.post_from(from, path, &json!({"refresh_token": token})).await
+    };
+    let unknown = "A".repeat(64);
+    for token in ["no token", &unknown] {
+        assert_eq!(send("203.0.113.5", "/auth/refresh", token).await.reason(), "invalid-refresh-token");
+        assert_eq!(send("203.0.113.5", "/auth/logout", token).await.status, 200);
+    }
+    for path in ["/auth/refresh", "/auth/logout"] {
+        for token in ["no token", &unknown] {
+            let refused = send("203.0.113.5", path, token).await;
+            assert_eq!((refused.status, refused.reason()), (429, "too-many-requests"), "{path} {token}");
+            assert!((3590..=3600).contains(&retry_after(&refused)), "{}", retry_after(&refused));
+        }
+        assert_ne!(send("203.0.113.6", path, &unknown).await.status, 429, "another address");
+    }
+    for _ in 0..3 {
+        let renewed = send("203.0.113.5", "/auth/refresh", &good).await;
+        good = renewed.data()["refresh_token"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(send("203.0.113.5", "/auth/logout", &good).await.status, 200, "good ones never wait");
+    assert_eq!(send("203.0.113.5", "/auth/refresh", &good).await.status, 429, "it is none any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_whether_an_address_is_taken_costs_as_much_as_registering() {
+    let limits = [("SPIKE_LOGIN_REGISTER_BURST", "5"), ("SPIKE_LOGIN_REGISTER_EVERY_MS", "3600000")];
+    let api = Api::start_with(&limits).await;
+    let ask = async |name: &str| {
+        let body = json!({"email": format!("{name}@shop.example"), "password": PASSWORD});
+        api.post_from("203.0.113.5", "/auth/register", &body).await
+    };
+    assert_eq!(ask("ann").await.status, 201);
+    for _ in 0..4 {
+        assert_eq!(ask("ann").await.reason(), "email-taken");
+    }
+    for name in ["ann", "bob"] {
+        assert_eq!(ask(name).await.reason(), "too-many-requests", "{name}: taken or not, nothing is told");
+    }
+}

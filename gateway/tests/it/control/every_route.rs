@@ -83,8 +83,8 @@ async fn each_row_lets_in_whom_it_names() {
                 (_, "nobody" | "garbage") => Want::Only(&[401]),
                 (Access::Admin, "user") => Want::Only(&[403]),
                 (Access::Admin, _) => Want::Only(&[401, 403]),
-                // A token of a session that was never revoked lives until it expires; each handler decides what the
-                // database must say besides.
+                // Their tokens were revoked behind this process's back, which has no follower: e2e/every_route.rs asks a
+                // gateway that has one.
                 (Access::User, _) => continue,
             };
             // Neither body nor query lends a role.

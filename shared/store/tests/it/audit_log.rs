@@ -1,7 +1,7 @@
 //! The record of what was done.
 
 use spike_domain::UserId;
-use spike_store::{AuditFilter, AuditTarget, NewAudit, Store, StoreError};
+use spike_store::{AuditFilter, AuditTarget, NewAudit, Outcome, Store, StoreError};
 
 fn done(actor: i64, action: &str, target: Option<(&str, &str)>) -> NewAudit {
     NewAudit {
@@ -91,4 +91,26 @@ pub async fn hostile_text_is_kept_as_it_came_or_refused(store: &Store) {
         assert!(matches!(error, StoreError::Other(_)), "refused rather than cut: {error:?}");
     }
     assert_eq!(store.audit(&AuditFilter::default(), None, 10).await.unwrap().len(), 1);
+}
+
+pub async fn an_outcome_is_told_once(store: &Store) {
+    let begun = store.begin_audit(&done(1, "pause", Some(("event", "1")))).await.unwrap();
+    store.record_audit(done(1, "user.changed", None)).await.unwrap();
+    let outcomes = async || {
+        let rows = store.audit(&AuditFilter::default(), None, 10).await.unwrap();
+        rows.into_iter().map(|row| (row.outcome, row.what.detail, row.what.target)).collect::<Vec<_>>()
+    };
+    let event = |id: &str| Some(AuditTarget::new("event", id));
+    assert_eq!(
+        outcomes().await,
+        [(Outcome::Done, "{}".into(), None), (Outcome::Unknown, "{}".into(), event("1"))]
+    );
+    let detail = r#"{"status":409}"#;
+    store.finish_audit(begun, event("2").as_ref(), detail, Outcome::Refused).await.unwrap();
+    assert_eq!(outcomes().await[1], (Outcome::Refused, detail.into(), event("2")));
+    for row in [begun, begun + 1, begun + 99] {
+        let again = store.finish_audit(row, None, "{}", Outcome::Done).await.unwrap_err();
+        assert!(matches!(again, StoreError::NotFound), "{again:?}");
+    }
+    assert_eq!(outcomes().await[1].0, Outcome::Refused, "as it was told first");
 }

@@ -206,3 +206,18 @@ async fn holds_the_file_until_killed() {
     println!("\nheld");
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_token_that_is_none_waits_for_no_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url_in(&folder);
+    crate::database::store(&url).await.close().await;
+    let hasty = DatabaseSettings { statement_timeout: Duration::from_secs(2), ..settings(url.clone()) };
+    let hasty = Store::connect(&hasty).await.unwrap();
+    crate::sessions::garbage_is_refused(&hasty, async |_| {
+        let mut conn = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut conn).await.unwrap();
+        conn
+    })
+    .await;
+}

@@ -22,6 +22,7 @@ mod products;
 mod rebuild;
 mod sale;
 mod server;
+mod session_races;
 mod sessions;
 mod shop;
 mod shop_crowd;
@@ -60,7 +61,7 @@ mod contract {
             accounts_are_listed_by_what_they_are the_first_administrator_is_made_once;
         archive: only_an_event_at_rest_is_archived_and_then_for_good;
         audit_log: what_was_done_is_read_back_newest_first what_was_done_is_found_by_who_what_and_on_what
-            hostile_text_is_kept_as_it_came_or_refused;
+            hostile_text_is_kept_as_it_came_or_refused an_outcome_is_told_once;
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
             an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged
             what_a_column_cannot_hold_is_refused the_clock_is_right;
@@ -107,5 +108,10 @@ mod contract {
             an_administrators_session_has_a_row a_new_password_starts_its_session_or_changes_nothing
             an_account_is_made_with_its_line_in_the_log
             a_session_is_purged_although_its_spent_tokens_would_live_longer;
+        session_races: a_session_that_ends_while_it_is_refreshed_is_dead
+            a_login_while_its_account_ends_leaves_no_session
+            logins_at_once_never_hold_more_sessions_than_are_allowed
+            a_session_that_makes_room_while_it_is_refreshed_is_dead
+            an_account_is_registered_with_its_session_or_not_at_all;
     }
 }

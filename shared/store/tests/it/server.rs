@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
 
 use crate::database::{fresh_url, settings, store};
 use crate::sale::{Sale, eventually, order};
+use crate::sessions::garbage_is_refused;
 use crate::shop::Shop;
 
 async fn tables(url: &str) -> Vec<String> {
@@ -256,4 +257,19 @@ async fn orders_that_cannot_be_cancelled_hold_up_no_others() {
         (vec![held], sorted(broken)),
         "one batch, some of it broken"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_token_that_is_none_waits_for_no_lock() {
+    let url = fresh_url().await;
+    store(&url).await.close().await;
+    let hasty = DatabaseSettings { statement_timeout: Duration::from_secs(2), ..settings(url.clone()) };
+    let hasty = Store::connect(&hasty).await.unwrap();
+    garbage_is_refused(&hasty, async |locked| {
+        let mut conn = MySqlConnection::connect(&url).await.unwrap();
+        let lock = format!("BEGIN; SELECT id FROM sessions WHERE id = X'{}' FOR UPDATE", locked.0.simple());
+        sqlx::raw_sql(AssertSqlSafe(lock)).fetch_all(&mut conn).await.unwrap();
+        conn
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use spike_store::{
 
 use crate::sale::eventually;
 
-const RULES: SessionRules = SessionRules {
+pub const RULES: SessionRules = SessionRules {
     refresh_ttl_ms: 3_600_000,
     session_ttl_ms: 7_200_000,
     retry_ms: 60_000,
@@ -18,22 +18,27 @@ const RULES: SessionRules = SessionRules {
 };
 
 /// A token of a test is a number; what seals its successor is not the store's business.
-fn hash(number: u8) -> TokenHash {
+pub fn hash(number: u8) -> TokenHash {
     [number; 32]
 }
 
-fn presented(session: SessionId, token: u8, successor: u8) -> Presented {
+pub fn presented(session: SessionId, token: u8, successor: u8) -> Presented {
     Presented { session, hash: hash(token), successor: hash(successor), sealed: hash(successor | 0x80) }
 }
 
-async fn account(store: &Store) -> UserId {
+pub async fn account(store: &Store) -> UserId {
     let email = format!("{}@shop.example", SessionId::new(now_ms()));
     let user = NewUser { email, name: "Ann".into(), password_hash: "hash".into(), role: Role::User };
     store.create_user(user).await.unwrap()
 }
 
 /// A session whose first token is `token`.
-async fn start(store: &Store, user: UserId, token: u8, rules: &SessionRules) -> (SessionId, NewlyStarted) {
+pub async fn start(
+    store: &Store,
+    user: UserId,
+    token: u8,
+    rules: &SessionRules,
+) -> (SessionId, NewlyStarted) {
     let id = SessionId::new(now_ms());
     let token_version = store.user_by_id(user).await.unwrap().unwrap().token_version;
     let address = Some("2001:db8::1".parse().unwrap());
@@ -42,20 +47,20 @@ async fn start(store: &Store, user: UserId, token: u8, rules: &SessionRules) -> 
 }
 
 /// The session that goes on after a change of password.
-fn after(user: UserId, token_version: u32, token: u8) -> NewSession {
+pub fn after(user: UserId, token_version: u32, token: u8) -> NewSession {
     NewSession { id: SessionId::new(now_ms()), user, token_version, address: None, refresh_hash: hash(token) }
 }
 
-fn nobody() -> NewAudit {
+pub fn nobody() -> NewAudit {
     NewAudit::default()
 }
 
-fn ending(why: Revoked, token_life_ms: u64) -> Revoke {
+pub fn ending(why: Revoked, token_life_ms: u64) -> Revoke {
     Revoke { why, token_life_ms, by: NewAudit { request_id: Some("r-1".into()), ..nobody() } }
 }
 
 /// `min_ver` of a session's revocation.
-async fn min_ver(store: &Store, session: SessionId) -> Option<u32> {
+pub async fn min_ver(store: &Store, session: SessionId) -> Option<u32> {
     let all = store.revocations(0).await.unwrap();
     let mut of_session = all.iter().filter(|revocation| revocation.session == session);
     let found = of_session.next().map(|revocation| revocation.min_ver);
@@ -383,4 +388,28 @@ pub async fn of_many_refreshes_at_once_one_rotates(store: &Store) {
     }
     repeated.dedup();
     assert_eq!((rotated, repeated.len()), (1, 1), "one winner, one successor");
+}
+
+/// While somebody holds the lock of a session (on SQLite of the whole database), a token that is none, or is of a session that
+/// is over, is refused at once; a good one waits, and cannot be used.
+pub async fn garbage_is_refused<Lock>(store: &Store, hold: impl AsyncFnOnce(SessionId) -> Lock) {
+    let user = account(store).await;
+    let (session, _) = start(store, user, 1, &RULES).await;
+    let (over, _) = start(store, user, 2, &RULES).await;
+    assert!(store.revoke_session(over, &ending(Revoked::Logout, 1000)).await.unwrap());
+    let lock = hold(session).await;
+    for (session, token) in [(session, 99), (SessionId::new(now_ms()), 1), (session, 2), (over, 2)] {
+        let answer = store.refresh_session(&presented(session, token, 98), &RULES, &nobody()).await;
+        assert!(matches!(answer, Ok(Refreshed::Refused)), "{token}: {answer:?}");
+        let ended = store.revoke_by_token(session, &hash(token), &ending(Revoked::Logout, 1000)).await;
+        assert!(!ended.unwrap(), "{token}");
+    }
+    let good = store.refresh_session(&presented(session, 1, 3), &RULES, &nobody()).await;
+    assert!(good.is_err(), "the lock is held: {good:?}");
+    drop(lock);
+    eventually("the lock is gone", async || {
+        let good = store.refresh_session(&presented(session, 1, 3), &RULES, &nobody()).await;
+        matches!(good, Ok(Refreshed::Rotated(_))).then_some(())
+    })
+    .await;
 }
