@@ -48,7 +48,8 @@ fn who(system: &mut System, arrow: Arrow) -> &mut Process {
 fn a_death_between_any_two_steps_loses_and_doubles_nothing() {
     let mut system =
         System::start(&[("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "1500")]);
-    for arrow in Arrow::ALL {
+    // An administrator's action is no step of the protocol: `recorded.rs` dies there.
+    for arrow in Arrow::ALL.into_iter().filter(|arrow| *arrow != Arrow::GatewayActed) {
         println!("dying at {}", arrow.name());
         match way(arrow) {
             Way::Expiring => die_expiring(&mut system, arrow),
