@@ -12,6 +12,7 @@ mod bodies;
 mod books;
 mod callers;
 mod commands;
+mod dead_letters;
 mod demo;
 mod drain;
 mod embedded;

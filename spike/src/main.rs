@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod dead_letters;
 mod demo;
 mod first_admin;
 mod gateway;
@@ -52,6 +53,8 @@ enum Role {
     Admin(admin::Args),
     /// Hold an event's ledger against the database; exit code 1 if they differ.
     Reconcile(reconcile::Args),
+    /// Look at messages that nobody could use, replay them or give them up.
+    DeadLetters(dead_letters::Args),
     /// Ask an operations port whether all is well; exit code 1 if not.
     Health(health::Args),
 }
@@ -71,6 +74,7 @@ fn run(role: Role, config: Option<&Path>) -> anyhow::Result<ExitCode> {
         Role::Demo(args) => demo::run(config, &args),
         Role::Admin(args) => admin::run(config, args),
         Role::Reconcile(args) => reconcile::run(config, &args),
+        Role::DeadLetters(args) => dead_letters::run(config, args),
         Role::Health(args) => health::run(config, &args),
     }
 }

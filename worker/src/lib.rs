@@ -4,6 +4,7 @@
 //! killed at any line, and what it leaves undone is found by its next run or by another job:
 //!
 //! - `consume` writes the orders of queue messages, acknowledges, settles.
+//! - `parking` keeps what nobody could use in `dead_letters`.
 //! - `settle_sweep` settles what a killed `consume` left.
 //! - `expire` and `expire_shop` cancel orders of events and ordinary orders whose time to pay is over; `restock` gives the
 //!   stock of dead orders back.
@@ -19,7 +20,9 @@ mod drift;
 mod expire;
 mod expire_shop;
 mod idempotency_keys;
+mod onward;
 mod ops;
+mod parking;
 mod payments;
 mod purge;
 pub mod rebuild;
@@ -82,6 +85,7 @@ pub async fn run(
 
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));
+    running.spawn(parking::run(jobs.clone(), stop.clone()));
     running.spawn(settle_sweep::run(jobs.clone(), stop.clone()));
     running.spawn(restock::run(jobs.clone(), stop.clone()));
     running.spawn(expire::run(jobs.clone(), stop.clone()));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{BrokerError, Consumer, Publisher, Queue, Timeouts};
+use crate::{BrokerError, Consumer, Inbox, Publisher, Queue, Timeouts};
 
 /// Made once by a process; clones mean the same broker.
 #[derive(Clone)]
@@ -29,14 +29,28 @@ impl Broker {
         }
     }
 
-    /// A new subscription; at most `prefetch` messages are in hand at once. `timeout` limits each step of connecting.
+    /// A new subscription to accepted orders; at most `prefetch` messages are in hand at once. `timeout` limits each step of
+    /// connecting.
     ///
     /// # Errors
     /// As [`Broker::publisher`].
     pub async fn consumer(&self, prefetch: u16, timeout: Duration) -> Result<Consumer, BrokerError> {
+        self.consumer_of(Inbox::Orders, prefetch, timeout).await
+    }
+
+    /// The same to any queue that is read.
+    ///
+    /// # Errors
+    /// As [`Broker::publisher`].
+    pub async fn consumer_of(
+        &self,
+        inbox: Inbox,
+        prefetch: u16,
+        timeout: Duration,
+    ) -> Result<Consumer, BrokerError> {
         match self {
-            Self::Amqp { url } => Consumer::connect(url, prefetch, timeout).await,
-            Self::InProcess(queue) => Ok(Consumer::in_process(queue, prefetch)),
+            Self::Amqp { url } => Consumer::connect_to(url, inbox, prefetch, timeout).await,
+            Self::InProcess(queue) => Ok(Consumer::in_process_of(queue, inbox, prefetch)),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Consuming the orders queue: messages stay with the broker until they are acknowledged.
+//! Consuming a queue: messages stay with the broker until they are acknowledged.
 
 use std::time::Duration;
 
-use crate::BrokerError;
 use crate::amqp::AmqpConsumer;
 use crate::queue::{Queue, Subscription};
+use crate::{BrokerError, Inbox, Trail};
 
 /// Names a delivery of one consumer; worth nothing to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// Deliveries before this one, as far as the broker knows.
     pub delivery_count: u64,
+    /// What those who sent it on have noted.
+    pub trail: Trail,
     /// How to acknowledge it.
     pub tag: Tag,
 }
@@ -34,18 +36,36 @@ enum Way {
 }
 
 impl Consumer {
-    /// Connects to a RabbitMQ, declares the topology and subscribes; at most `prefetch` messages are in hand at once.
-    /// `timeout` limits each step of connecting.
+    /// Connects to a RabbitMQ, declares the topology and subscribes to accepted orders; at most `prefetch` messages are in
+    /// hand at once. `timeout` limits each step of connecting.
     ///
     /// # Errors
     /// When it does not answer in time, or refuses.
     pub async fn connect(url: &str, prefetch: u16, timeout: Duration) -> Result<Self, BrokerError> {
-        Ok(Self(Way::Amqp(Box::new(AmqpConsumer::connect(url, prefetch, timeout).await?))))
+        Self::connect_to(url, Inbox::Orders, prefetch, timeout).await
     }
 
-    /// Subscribes to a queue of this process; at most `prefetch` messages are in hand at once.
+    /// The same for any queue that is read.
+    ///
+    /// # Errors
+    /// As [`Consumer::connect`].
+    pub async fn connect_to(
+        url: &str,
+        inbox: Inbox,
+        prefetch: u16,
+        timeout: Duration,
+    ) -> Result<Self, BrokerError> {
+        Ok(Self(Way::Amqp(Box::new(AmqpConsumer::connect(url, inbox, prefetch, timeout).await?))))
+    }
+
+    /// Subscribes to the accepted orders of this process; at most `prefetch` messages are in hand at once.
     pub fn in_process(queue: &Queue, prefetch: u16) -> Self {
-        Self(Way::InProcess(queue.subscribe(prefetch)))
+        Self::in_process_of(queue, Inbox::Orders, prefetch)
+    }
+
+    /// The same for any queue that is read.
+    pub fn in_process_of(queue: &Queue, inbox: Inbox, prefetch: u16) -> Self {
+        Self(Way::InProcess(queue.subscribe(inbox, prefetch)))
     }
 
     /// The next message; waits for one. Dropping the future loses nothing.
@@ -71,7 +91,8 @@ impl Consumer {
         Ok(())
     }
 
-    /// Moves a message nobody can read to the parking queue.
+    /// Moves a message to the parking queue as it is. Whoever has something to say about it forwards it there instead and then
+    /// acknowledges it.
     ///
     /// # Errors
     /// As [`Consumer::ack`].

@@ -11,6 +11,7 @@ mod consumer;
 mod error;
 mod publisher;
 mod queue;
+mod route;
 pub mod topology;
 
 pub use backoff::Backoff;
@@ -19,3 +20,4 @@ pub use consumer::{Consumer, Delivery, Tag};
 pub use error::{BrokerError, PublishError};
 pub use publisher::{Outgoing, Publisher, Timeouts};
 pub use queue::{Depth, Queue};
+pub use route::{Forward, Inbox, Route, Trail};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::amqp::AmqpPublisher;
 use crate::queue::Queue;
-use crate::{BrokerError, PublishError};
+use crate::{BrokerError, Forward, PublishError};
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Outgoing {
     pub body: Vec<u8>,
 }
 
-/// Whoever publishes to the orders queue.
+/// Whoever publishes.
 pub struct Publisher(Way);
 
 enum Way {
@@ -46,7 +46,8 @@ impl Publisher {
         Self(Way::InProcess { queue: queue.clone(), confirm })
     }
 
-    /// Publishes `window`, persistent and mandatory, and waits until the broker has confirmed every message of it.
+    /// Publishes `window` to the orders queue, persistent and mandatory, and waits until the broker has confirmed every
+    /// message of it.
     ///
     /// # Errors
     /// Anything else than a confirm for each and no return. Then drop this publisher and publish the window again on
@@ -58,6 +59,21 @@ impl Publisher {
                 let publish = queue.publish_window(window);
                 let full = PublishError::Timeout { ms: confirm.as_millis() };
                 tokio::time::timeout(*confirm, publish).await.map_err(|_| full)
+            }
+        }
+    }
+
+    /// The same to whatever queue each message names. A queue to wait in is declared when the first message goes there.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish_window`].
+    pub async fn forward(&mut self, window: &[Forward]) -> Result<(), PublishError> {
+        match &mut self.0 {
+            Way::Amqp(publisher) => publisher.forward(window).await,
+            Way::InProcess { queue, confirm } => {
+                let publish = queue.forward(window);
+                let full = PublishError::Timeout { ms: confirm.as_millis() };
+                tokio::time::timeout(*confirm, publish).await.map_err(|_| full)?
             }
         }
     }

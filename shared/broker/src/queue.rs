@@ -1,56 +1,46 @@
-//! The queue of one process: what RabbitMQ's orders queue does, in memory.
+//! The queues of one process: what RabbitMQ does for us, in memory.
 //!
-//! It forgets everything with the process, which costs nothing: an entry stays in the ledger's outbox until its orders have
-//! their rows, and the relay of the next process finds it there.
+//! They forget everything with the process, which costs nothing: an entry stays in the ledger's outbox until its orders have
+//! their rows, and the relay of the next process finds it there; deadlines are in the database.
 
-use std::collections::{BTreeMap, VecDeque};
+mod held;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::topology::DELIVERY_LIMIT;
-use crate::{Delivery, Outgoing, Tag};
+use crate::{Delivery, Forward, Inbox, Outgoing, PublishError, Route, Tag, Trail};
+use held::{Held, Message};
 
-/// Messages that may wait or be in hand unless another number is given: some 40 MB of full ones.
+/// Accepted orders that may wait or be in hand unless another number is given: some 40 MB of full messages. As many may be
+/// put off.
 const CAPACITY: usize = 1024;
-/// Parked messages that are kept to be looked at; the oldest goes first. The worker keeps their bytes in the database.
-const PARKED_MAX: usize = 256;
 
-/// A handle on the queue; clones share it.
+/// A handle on the queues; clones share them.
 #[derive(Clone)]
 pub struct Queue(Arc<Shared>);
 
 struct Shared {
     held: Mutex<Held>,
-    capacity: usize,
-    delivery_limit: u64,
     arrived: Notify,
     room: Notify,
-}
-
-#[derive(Default)]
-struct Held {
-    ready: VecDeque<Message>,
-    in_hand: usize,
-    parked: VecDeque<Message>,
-}
-
-struct Message {
-    message_id: String,
-    body: Vec<u8>,
-    /// Deliveries that ended without an acknowledgement.
-    returns: u64,
 }
 
 /// How many messages are where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Waiting for a consumer.
+    /// Accepted orders waiting for a consumer.
     pub ready: usize,
-    /// Delivered and not acknowledged.
+    /// Accepted orders delivered and not acknowledged.
     pub in_hand: usize,
     /// Given up, kept to be looked at.
     pub parked: usize,
+    /// Put off, for a retry or until orders are to be cancelled.
+    pub waiting: usize,
 }
 
 impl Default for Queue {
@@ -60,13 +50,11 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Holds at most `capacity` messages, those in hand included; a message that comes back more than `delivery_limit`
-    /// times is parked.
+    /// Holds at most `capacity` accepted orders, those in hand included, and as many that are put off; a message that comes
+    /// back more than `delivery_limit` times is parked.
     pub fn new(capacity: usize, delivery_limit: u64) -> Self {
         Self(Arc::new(Shared {
-            held: Mutex::default(),
-            capacity,
-            delivery_limit,
+            held: Mutex::new(Held::new(capacity, delivery_limit)),
             arrived: Notify::new(),
             room: Notify::new(),
         }))
@@ -74,84 +62,75 @@ impl Queue {
 
     /// How many messages are where.
     pub fn depth(&self) -> Depth {
-        let held = self.held();
-        Depth { ready: held.ready.len(), in_hand: held.in_hand, parked: held.parked.len() }
+        self.held().depth()
     }
 
     /// Takes the messages one by one, waiting for room. When the future is dropped, those taken stay.
     pub(crate) async fn publish_window(&self, window: &[Outgoing]) {
         for outgoing in window {
-            loop {
-                let mut room = std::pin::pin!(self.0.room.notified());
-                // Listening before looking, so that room made in between is not missed.
-                room.as_mut().enable();
-                if self.offer(outgoing) {
-                    break;
-                }
-                room.await;
+            self.publish(outgoing, &Trail::default()).await;
+        }
+    }
+
+    /// The same to any queue. Only accepted orders wait for room.
+    pub(crate) async fn forward(&self, window: &[Forward]) -> Result<(), PublishError> {
+        for Forward { to, message, trail } in window {
+            match *to {
+                Route::Orders => self.publish(message, trail).await,
+                Route::Parking => self.held().park(Message::new(message, trail)),
+                Route::Retry(wait) => self.put_off(Inbox::Orders, wait, message, trail)?,
+                Route::Cancel(wait) => self.put_off(Inbox::Cancel, wait, message, trail)?,
             }
         }
+        self.0.arrived.notify_waiters();
+        Ok(())
     }
 
-    pub(crate) fn subscribe(&self, prefetch: u16) -> Subscription {
-        Subscription { queue: self.clone(), prefetch: prefetch.into(), in_hand: BTreeMap::new(), last_tag: 0 }
+    pub(crate) fn subscribe(&self, inbox: Inbox, prefetch: u16) -> Subscription {
+        let prefetch = prefetch.into();
+        Subscription { queue: self.clone(), inbox, prefetch, in_hand: BTreeMap::new(), last_tag: 0 }
     }
 
-    /// False when there is no room.
-    fn offer(&self, outgoing: &Outgoing) -> bool {
-        let mut held = self.held();
-        if held.ready.len() + held.in_hand >= self.0.capacity {
-            return false;
+    async fn publish(&self, message: &Outgoing, trail: &Trail) {
+        loop {
+            let mut room = std::pin::pin!(self.0.room.notified());
+            // Listening before looking, so that room made in between is not missed.
+            room.as_mut().enable();
+            if self.held().offer(|| Message::new(message, trail)) {
+                self.0.arrived.notify_waiters();
+                return;
+            }
+            room.await;
         }
-        let (message_id, body) = (outgoing.message_id.clone(), outgoing.body.clone());
-        held.ready.push_back(Message { message_id, body, returns: 0 });
+    }
+
+    fn put_off(
+        &self,
+        inbox: Inbox,
+        wait: Duration,
+        message: &Outgoing,
+        trail: &Trail,
+    ) -> Result<(), PublishError> {
+        let taken = self.held().put_off(inbox, Instant::now() + wait, || Message::new(message, trail));
+        if taken { Ok(()) } else { Err(PublishError::Refused { count: 1 }) }
+    }
+
+    fn done(&self, inbox: Inbox, count: usize) {
+        self.held().done(inbox, count);
+        self.0.room.notify_waiters();
+    }
+
+    fn park(&self, inbox: Inbox, message: Message) {
+        let mut held = self.held();
+        held.done(inbox, 1);
+        held.park(message.parked_by_broker(inbox, "rejected"));
         drop(held);
         self.0.arrived.notify_waiters();
-        true
-    }
-
-    fn take(&self) -> Option<Message> {
-        let mut held = self.held();
-        let message = held.ready.pop_front()?;
-        held.in_hand += 1;
-        Some(message)
-    }
-
-    /// Forgets so many messages that were in hand.
-    fn done(&self, count: usize) {
-        self.held().in_hand -= count;
         self.0.room.notify_waiters();
     }
 
-    fn park(&self, message: Message) {
-        self.held().park(message);
-        self.0.room.notify_waiters();
-    }
-
-    /// Takes messages back, in their order: before the waiting ones, or behind them, so that those get their turn.
-    fn give_back(&self, messages: Vec<Message>, behind: bool) {
-        let mut held = self.held();
-        let mut again = Vec::with_capacity(messages.len());
-        for mut message in messages {
-            message.returns += 1;
-            if message.returns > self.0.delivery_limit {
-                tracing::error!(
-                    message_id = message.message_id,
-                    returns = message.returns,
-                    "message parked: it came back too often"
-                );
-                held.park(message);
-            } else {
-                held.in_hand -= 1;
-                again.push(message);
-            }
-        }
-        if behind {
-            held.ready.extend(again);
-        } else {
-            again.into_iter().rev().for_each(|message| held.ready.push_front(message));
-        }
-        drop(held);
+    fn give_back(&self, inbox: Inbox, messages: Vec<Message>, behind: bool) {
+        self.held().give_back(inbox, messages, behind);
         self.0.arrived.notify_waiters();
         self.0.room.notify_waiters();
     }
@@ -162,19 +141,10 @@ impl Queue {
     }
 }
 
-impl Held {
-    fn park(&mut self, message: Message) {
-        self.in_hand -= 1;
-        self.parked.push_back(message);
-        if self.parked.len() > PARKED_MAX {
-            self.parked.pop_front();
-        }
-    }
-}
-
-/// One consumer's share of the queue. Dropping it gives back what is in hand.
+/// One consumer's share of a queue. Dropping it gives back what is in hand.
 pub(crate) struct Subscription {
     queue: Queue,
+    inbox: Inbox,
     prefetch: usize,
     in_hand: BTreeMap<Tag, Message>,
     last_tag: u64,
@@ -190,39 +160,44 @@ impl Subscription {
             let queue = self.queue.clone();
             let mut arrived = std::pin::pin!(queue.0.arrived.notified());
             arrived.as_mut().enable();
-            if let Some(message) = queue.take() {
-                return self.deliver(message);
+            let taken = queue.held().take(self.inbox, Instant::now());
+            let next_due = match taken {
+                Ok(message) => return self.deliver(message),
+                Err(next_due) => next_due,
+            };
+            let due = async {
+                match next_due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = arrived => {}
+                () = due => {}
             }
-            arrived.await;
         }
     }
 
     pub(crate) fn ack(&mut self, tags: &[Tag]) {
         let done = tags.iter().filter(|tag| self.in_hand.remove(tag).is_some()).count();
-        self.queue.done(done);
+        self.queue.done(self.inbox, done);
     }
 
     pub(crate) fn park(&mut self, tag: Tag) {
         if let Some(message) = self.in_hand.remove(&tag) {
-            self.queue.park(message);
+            self.queue.park(self.inbox, message);
         }
     }
 
     pub(crate) fn requeue(&mut self, tags: &[Tag]) {
         let messages = tags.iter().filter_map(|tag| self.in_hand.remove(tag)).collect();
-        self.queue.give_back(messages, true);
+        self.queue.give_back(self.inbox, messages, true);
     }
 
     fn deliver(&mut self, message: Message) -> Delivery {
         self.last_tag += 1;
         let tag = Tag(self.last_tag);
-        let delivery = Delivery {
-            body: message.body.clone(),
-            message_id: message.message_id.clone(),
-            redelivered: message.returns > 0,
-            delivery_count: message.returns,
-            tag,
-        };
+        let delivery = message.delivery(tag);
         self.in_hand.insert(tag, message);
         delivery
     }
@@ -231,6 +206,6 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let messages = std::mem::take(&mut self.in_hand).into_values().collect();
-        self.queue.give_back(messages, false);
+        self.queue.give_back(self.inbox, messages, false);
     }
 }

@@ -124,6 +124,17 @@ impl Raw {
             Self::Toml(_) => None,
         }
     }
+
+    /// An array of whole numbers, or in a variable numbers between commas.
+    pub(crate) fn numbers(&self) -> Option<Vec<u64>> {
+        match self {
+            Self::Env(text) => text.split(',').map(|word| word.trim().parse().ok()).collect(),
+            Self::Toml(Value::Array(values)) => {
+                values.iter().map(|value| value.as_integer().and_then(|n| u64::try_from(n).ok())).collect()
+            }
+            Self::Toml(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Raw {

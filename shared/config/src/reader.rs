@@ -201,6 +201,30 @@ impl Section<'_> {
         })
     }
 
+    /// Numbers that rise, `count` of them, each in `range`.
+    pub(crate) fn rising(
+        &mut self,
+        key: &str,
+        count: RangeInclusive<usize>,
+        range: RangeInclusive<u64>,
+    ) -> Vec<u64> {
+        let allowed = format!(
+            "{} to {} rising numbers, each {} to {}",
+            count.start(),
+            count.end(),
+            range.start(),
+            range.end()
+        );
+        self.read(key, allowed, show_plain, |raw| {
+            let fits = |numbers: &Vec<u64>| {
+                count.contains(&numbers.len())
+                    && numbers.iter().all(|number| range.contains(number))
+                    && numbers.is_sorted_by(|before, after| before < after)
+            };
+            raw.numbers().filter(fits).ok_or("")
+        })
+    }
+
     /// An e-mail address in lower case.
     pub(crate) fn email(&mut self, key: &str) -> Option<String> {
         self.read(key, "an e-mail address, or empty".to_owned(), show_plain, |raw| match raw.text() {

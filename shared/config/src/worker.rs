@@ -19,6 +19,11 @@ pub struct WorkerConfig {
     ///
     /// `SPIKE_WORKER_BATCH_LINGER_MS`: 0 to 1000
     pub batch_linger_ms: u64,
+    /// How long a message that cannot be written is put off, time after time, in milliseconds; after the last
+    /// one it is parked if the trouble is its own.
+    ///
+    /// `SPIKE_WORKER_RETRY_TIERS_MS`: 1 to 8 rising numbers, each 10 to 3600000
+    pub retry_tiers_ms: Vec<u64>,
     /// Rest between two sweeps for entries to settle, in milliseconds.
     ///
     /// `SPIKE_WORKER_SWEEP_INTERVAL_MS`: 10 to 600000
@@ -78,6 +83,7 @@ impl WorkerConfig {
             ops_listen: s.socket("ops_listen"),
             batch_orders_max: s.number("batch_orders_max", 1..=10_000),
             batch_linger_ms: s.number("batch_linger_ms", 0..=1000),
+            retry_tiers_ms: s.rising("retry_tiers_ms", 1..=8, 10..=3_600_000),
             sweep_interval_ms: s.number("sweep_interval_ms", 10..=600_000),
             watch_interval_ms: s.number("watch_interval_ms", 10..=60_000),
             purge_interval_ms: s.number("purge_interval_ms", 10..=86_400_000),

@@ -1,13 +1,10 @@
-//! Orders that cannot be written and messages that cannot be read: kept, visible, and out of the way (V11).
+//! Orders that cannot be written: rejected, kept as a dead letter, and out of the way (V11).
 
-use spike_domain::{EventId, OrderId, OrderStatus, QueuedOrder};
+use spike_domain::{EventId, OrderStatus, QueuedOrder};
 
-use sqlx::AssertSqlSafe;
-
-use crate::backend::Conn;
+use crate::dead_letters::Letter;
 use crate::order_rows::{existing, insert_markers, insert_rows, key_fits};
-use crate::query::query;
-use crate::transaction::{transact, under_lock};
+use crate::transaction::under_lock;
 use crate::{Fenced, Result, Store};
 
 /// An order that no INSERT takes, as bisection found it.
@@ -24,11 +21,6 @@ pub struct Poison<'a> {
     /// The message's bytes.
     pub payload: &'a [u8],
 }
-
-/// Longest source, message id and reason that their columns hold, in characters.
-const SOURCE_MAX: usize = 64;
-const MESSAGE_ID_MAX: usize = 128;
-const REASON_MAX: usize = 500;
 
 impl Store {
     /// Gives a poison order a REJECTED row, a restock marker and a dead letter in one transaction, if the
@@ -55,50 +47,12 @@ impl Store {
                 message_id: poison.message_id,
                 reason: poison.reason,
                 payload: poison.payload,
-                about: Some((event, order.order)),
+                event: Some(event),
+                order: Some(order.order),
             };
-            letter.insert(tx).await?;
+            letter.keep(tx).await?;
             Ok(Fenced::Done(OrderStatus::Rejected))
         })
-    }
-
-    /// Keeps a message that could not be read. The same `message_id` of a source may be kept more than once.
-    pub async fn park_message(
-        &self,
-        source: &str,
-        message_id: &str,
-        reason: &str,
-        payload: &[u8],
-    ) -> Result<()> {
-        transact!(self, |tx| { Letter { source, message_id, reason, payload, about: None }.insert(tx).await })
-    }
-}
-
-/// A row of `dead_letters`.
-struct Letter<'a> {
-    source: &'a str,
-    message_id: &'a str,
-    reason: &'a str,
-    payload: &'a [u8],
-    about: Option<(EventId, OrderId)>,
-}
-
-impl Letter<'_> {
-    async fn insert(&self, conn: &mut Conn) -> Result<()> {
-        let now = conn.dialect().now_ms();
-        let text = AssertSqlSafe(format!(
-            "INSERT INTO dead_letters (source, message_id, reason, payload, event_id, order_id, created_at_ms) \
-             VALUES (?, ?, ?, ?, ?, ?, {now})"
-        ));
-        let query = query(text)
-            .bind(cut(self.source, SOURCE_MAX))
-            .bind(cut(self.message_id, MESSAGE_ID_MAX))
-            .bind(cut(self.reason, REASON_MAX))
-            .bind(self.payload)
-            .bind(self.about.map(|(event, _)| event.0))
-            .bind(self.about.as_ref().map(|(_, order)| &order.bytes()[..]));
-        query.execute(conn).await?;
-        Ok(())
     }
 }
 
@@ -112,22 +66,5 @@ fn writable(order: &QueuedOrder) -> QueuedOrder {
         quantity: order.quantity.clamp(1, column_max),
         key: order.key.clone().filter(|_| key_fits(order)),
         accepted_at_ms: order.accepted_at_ms,
-    }
-}
-
-fn cut(text: &str, characters_max: usize) -> &str {
-    let end = text.char_indices().nth(characters_max).map_or(text.len(), |(at, _)| at);
-    &text[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_cut_between_characters() {
-        assert_eq!(cut("äöü", 2), "äö");
-        assert_eq!(cut("äö", 2), "äö");
-        assert_eq!(cut("", 2), "");
     }
 }

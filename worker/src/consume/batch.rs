@@ -66,6 +66,17 @@ impl EventBatch {
         }
     }
 
+    /// The same messages, each a batch of its own.
+    pub(crate) fn apart(self) -> Vec<Self> {
+        let mut apart = Vec::with_capacity(self.messages.len());
+        for delivery in self.messages {
+            let mut batch = Batch::default();
+            batch.add(delivery);
+            apart.extend(batch.events.into_values());
+        }
+        apart
+    }
+
     pub(crate) fn tags(&self) -> Vec<Tag> {
         self.messages.iter().map(|message| message.tag).collect()
     }
@@ -123,7 +134,8 @@ mod tests {
 
     fn delivery(tag: u64, body: Vec<u8>) -> Delivery {
         let message_id = format!("m{tag}");
-        Delivery { body, message_id, redelivered: false, delivery_count: 0, tag: Tag(tag) }
+        let (trail, tag) = (spike_broker::Trail::default(), Tag(tag));
+        Delivery { body, message_id, redelivered: false, delivery_count: 0, trail, tag }
     }
 
     #[test]
@@ -144,6 +156,11 @@ mod tests {
         assert_eq!(five.tags(), [Tag(1), Tag(2)], "the duplicate is acknowledged too");
         assert_eq!(five.message_of(second.id).unwrap().message_id, "m2");
         assert_eq!(regroup(&five.orders()), five.entries);
+
+        let apart = batch.events.remove(&EventId(5)).unwrap().apart();
+        assert_eq!(apart.iter().map(EventBatch::tags).collect::<Vec<_>>(), [[Tag(1)], [Tag(2)]]);
+        assert_eq!(apart[1].entries, [first.clone(), second.clone()], "each with all it brought");
+        let five = &apart[1];
 
         let (third, mut waiting) = (entry(2, &[5]), EventBatch::default());
         waiting.add(delivery(8, message(5, &[&first])), vec![first.clone()]);

@@ -1,31 +1,40 @@
 //! Consuming accepted orders: a batch of messages, one transaction an event, commit, then acknowledge, then settle.
 //!
-//! A message is acknowledged only when every order in it has a row. Whatever goes wrong before that leaves the message with
-//! the broker; whatever goes wrong after it leaves the entry in the outbox, where the settle sweep finds it.
+//! A message is acknowledged only when every order in it has a row, or when the broker has confirmed it in another queue.
+//! Whatever goes wrong before that leaves the message with the broker; whatever goes wrong after it leaves the entry in the
+//! outbox, where the settle sweep finds it. An event that takes long to write, or cannot be written, holds up no other.
 
 mod batch;
 mod bisect;
+mod retry;
 mod waiting;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use spike_broker::{Backoff, BrokerError, Consumer, Delivery, topology};
+use futures_util::{FutureExt as _, StreamExt as _};
+use spike_broker::{Backoff, BrokerError, Consumer, Delivery, Forward, Outgoing, Route, Trail, topology};
 use spike_domain::{EventId, OrderStatus};
 use spike_telemetry::Arrow;
 use tokio::time::Instant;
 
 use crate::Jobs;
+use crate::onward::Onward;
 use crate::stop::Stop;
 use batch::{Batch, EventBatch};
-use waiting::Waiting;
-use write::{GaveUp, Writer, Written};
+use waiting::{PutOff, Waiting};
+use write::{GaveUp, Trouble, Writer, Written};
 
 /// Longest rest between two attempts to reach the broker.
 const RECONNECT_MAX: Duration = Duration::from_secs(3);
+/// A write that takes longer goes on beside those of the next batch.
+const SLOW: Duration = Duration::from_millis(500);
+/// Longest rest before messages that could not be sent on go back to the queue they came from.
+const SEND_ON_REST_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let amqp = &jobs.config.amqp;
@@ -38,8 +47,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                 backoff.reset();
                 tracing::info!(queue = topology::ORDERS, prefetch = amqp.prefetch, "consuming orders");
                 jobs.health.consuming.store(true, Ordering::Relaxed);
-                let mut consuming =
-                    Consuming { jobs: &jobs, writer: &writer, consumer, waiting: Waiting::default() };
+                let mut consuming = Consuming::new(&jobs, &writer, consumer);
                 let ended = consuming.run(stop.clone()).await;
                 jobs.health.consuming.store(false, Ordering::Relaxed);
                 match ended {
@@ -63,32 +71,78 @@ struct Consuming<'a> {
     writer: &'a Writer,
     consumer: Consumer,
     waiting: Waiting,
+    /// Writes that take long; at most one an event.
+    slow: FuturesUnordered<BoxFuture<'a, Outcome>>,
+    onward: Onward,
+    send_on_rest: Backoff,
+    tiers: Vec<Duration>,
 }
 
-impl Consuming<'_> {
-    /// Consumes until told to stop; an error means that the subscription is over.
-    async fn run(&mut self, mut stop: Stop) -> Result<(), BrokerError> {
-        loop {
-            let Some(mut batch) = self.gather(&mut stop).await? else { return Ok(()) };
-            self.waiting.sort(&mut batch.events, Instant::now());
-            self.work_off(batch, &stop).await?;
+/// What became of an event's messages.
+struct Outcome {
+    event: EventId,
+    parts: Vec<(EventBatch, Result<Written, GaveUp>)>,
+    /// Each message was tried alone, because together they had failed.
+    alone: bool,
+}
+
+/// What wakes a worker.
+enum Woken {
+    Messages(Batch),
+    Slow(Outcome),
+    Stop,
+}
+
+impl<'a> Consuming<'a> {
+    fn new(jobs: &'a Jobs, writer: &'a Writer, consumer: Consumer) -> Self {
+        let amqp = &jobs.config.amqp;
+        let tiers = &jobs.config.worker.retry_tiers_ms;
+        Self {
+            jobs,
+            writer,
+            consumer,
+            waiting: Waiting::new(usize::from(amqp.prefetch / 2).max(1)),
+            slow: FuturesUnordered::new(),
+            onward: Onward::new(jobs.broker.clone(), amqp),
+            send_on_rest: Backoff::new(Duration::from_millis(100), SEND_ON_REST_MAX),
+            tiers: tiers.iter().map(|&ms| Duration::from_millis(ms)).collect(),
         }
     }
 
+    /// Consumes until told to stop; an error means that the subscription is over.
+    async fn run(&mut self, mut stop: Stop) -> Result<(), BrokerError> {
+        loop {
+            match self.gather(&mut stop).await? {
+                Woken::Messages(mut batch) => {
+                    for PutOff { batch, reason } in self.waiting.sort(&mut batch.events, Instant::now()) {
+                        self.put_off(batch, &reason).await?;
+                    }
+                    self.work_off(batch, &stop).await?;
+                }
+                Woken::Slow(outcome) => self.finish(outcome, &stop).await?,
+                Woken::Stop => break,
+            }
+        }
+        while let Some(outcome) = self.slow.next().await {
+            self.finish(outcome, &stop).await?;
+        }
+        Ok(())
+    }
+
     /// Waits for a message and takes what follows closely; returns without one when messages in hand are to be tried again.
-    /// `None` when the worker is to leave.
-    async fn gather(&mut self, stop: &mut Stop) -> Result<Option<Batch>, BrokerError> {
+    async fn gather(&mut self, stop: &mut Stop) -> Result<Woken, BrokerError> {
         let worker = &self.jobs.config.worker;
         let mut batch = Batch::default();
         if stop.asked() {
-            return Ok(None);
+            return Ok(Woken::Stop);
         }
         let next_try = self.waiting.next_try();
         tokio::select! {
             first = self.consumer.next() => batch.add(first?),
-            () = stop.wait() => return Ok(None),
+            () = stop.wait() => return Ok(Woken::Stop),
+            Some(outcome) = self.slow.next() => return Ok(Woken::Slow(outcome)),
             () = tokio::time::sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {
-                return Ok(Some(batch));
+                return Ok(Woken::Messages(batch));
             }
         }
         let until = Instant::now() + Duration::from_millis(worker.batch_linger_ms);
@@ -98,93 +152,173 @@ impl Consuming<'_> {
                 Err(_) => break,
             }
         }
-        Ok(Some(batch))
+        Ok(Woken::Messages(batch))
     }
 
     async fn work_off(&mut self, batch: Batch, stop: &Stop) -> Result<(), BrokerError> {
         Arrow::WorkerReceived.pass();
         for (delivery, error) in &batch.unreadable {
-            self.park(delivery, &error.to_string(), stop).await?;
+            self.park(std::slice::from_ref(delivery), &error.to_string()).await?;
         }
-        let (writer, jobs) = (self.writer, self.jobs);
-        let write = async |(event, batch): (EventId, EventBatch)| {
-            let outcome = writer.write(event, &batch, stop.clone()).await;
-            (event, batch, outcome)
-        };
-        let mut writes: FuturesUnordered<_> = batch.events.into_iter().map(write).collect();
+        let mut under_way: BTreeSet<EventId> = batch.events.keys().copied().collect();
+        let mut writes: FuturesUnordered<_> =
+            batch.events.into_iter().map(|(event, batch)| self.write(event, vec![batch], stop)).collect();
         let mut settles = FuturesUnordered::new();
+        let slow = tokio::time::sleep(SLOW);
+        tokio::pin!(slow);
         loop {
             tokio::select! {
-                Some((event, batch, outcome)) = writes.next() => {
-                    if let Some((batch, written)) = self.answer(event, batch, outcome, stop).await? {
-                        settles.push(settle(jobs, event, batch, written));
-                    }
+                Some(outcome) = writes.next() => {
+                    under_way.remove(&outcome.event);
+                    settles.extend(self.answer(outcome, stop).await?);
                 }
                 Some(()) = settles.next() => {}
+                () = &mut slow, if !writes.is_empty() => {
+                    under_way.iter().for_each(|event| self.waiting.slow(*event, Instant::now()));
+                    self.slow.extend(std::mem::take(&mut writes));
+                }
                 else => return Ok(()),
             }
         }
     }
 
-    /// Tells the broker what became of an event's messages; returns what is to be settled.
+    /// Writes the parts of an event one after the other.
+    fn write(&self, event: EventId, parts: Vec<EventBatch>, stop: &Stop) -> BoxFuture<'a, Outcome> {
+        let (writer, stop, alone) = (self.writer, stop.clone(), parts.len() > 1);
+        async move {
+            let mut outcome = Outcome { event, parts: Vec::with_capacity(parts.len()), alone };
+            for part in parts {
+                let result = writer.write(event, &part, stop.clone()).await;
+                outcome.parts.push((part, result));
+            }
+            outcome
+        }
+        .boxed()
+    }
+
+    /// [`Consuming::answer`], and the settling with it.
+    async fn finish(&mut self, outcome: Outcome, stop: &Stop) -> Result<(), BrokerError> {
+        let settles: FuturesUnordered<_> = self.answer(outcome, stop).await?.into_iter().collect();
+        settles.collect::<()>().await;
+        Ok(())
+    }
+
+    /// Tells the broker what became of an event's messages; returns the settling of what was written.
     async fn answer(
+        &mut self,
+        outcome: Outcome,
+        stop: &Stop,
+    ) -> Result<Vec<impl Future<Output = ()> + use<'a>>, BrokerError> {
+        let Outcome { event, parts, alone } = outcome;
+        let (mut settles, mut stuck) = (Vec::new(), None);
+        for (batch, result) in parts {
+            match result {
+                Ok(written) => {
+                    if written.rows.values().any(|status| *status == OrderStatus::Rejected) {
+                        self.jobs.restock.notify_one();
+                    }
+                    Arrow::WorkerCommitted.pass();
+                    self.consumer.ack(&batch.tags()).await?;
+                    Arrow::WorkerAcked.pass();
+                    settles.push(settle(self.jobs, event, batch, written));
+                }
+                Err(GaveUp::Later(trouble)) if alone => {
+                    stuck = Some(trouble.to_string());
+                    self.send_on(&batch.messages, &trouble).await?;
+                }
+                Err(GaveUp::Later(trouble)) => {
+                    stuck = Some(trouble.to_string());
+                    self.failed(event, batch, &trouble, stop).await?;
+                }
+                Err(error @ GaveUp::UnknownEvent) => self.park(&batch.messages, &error.to_string()).await?,
+                // Left unacknowledged: the broker gives them to the next worker.
+                Err(GaveUp::Stopping) => {}
+            }
+        }
+        match stuck {
+            Some(reason) if alone => drop(self.waiting.stuck(event, reason, Instant::now())),
+            Some(_) => {}
+            None => self.waiting.succeeded(event, Instant::now()),
+        }
+        Ok(settles)
+    }
+
+    /// Messages of an event could not be written: they stay in hand for a while, are tried one by one to find whose fault
+    /// it is, or are sent on.
+    async fn failed(
         &mut self,
         event: EventId,
         batch: EventBatch,
-        outcome: Result<Written, GaveUp>,
+        trouble: &Trouble,
         stop: &Stop,
-    ) -> Result<Option<(EventBatch, Written)>, BrokerError> {
-        match outcome {
-            Ok(written) => {
-                self.waiting.succeeded(event);
-                if written.rows.values().any(|status| *status == OrderStatus::Rejected) {
-                    self.jobs.restock.notify_one();
-                }
-                Arrow::WorkerCommitted.pass();
-                self.consumer.ack(&batch.tags()).await?;
-                Arrow::WorkerAcked.pass();
-                return Ok(Some((batch, written)));
-            }
-            Err(GaveUp::Later(trouble)) => {
-                let messages = batch.messages.len();
-                let back = self.waiting.failed(event, batch, Instant::now());
-                tracing::warn!(%event, %trouble, messages, given_back = back.len(), "orders wait");
-                self.consumer.requeue(&back).await?;
-            }
-            Err(error @ GaveUp::UnknownEvent) => {
-                self.waiting.succeeded(event);
-                for delivery in &batch.messages {
-                    self.park(delivery, &error.to_string(), stop).await?;
-                }
-            }
-            // Left unacknowledged: the broker gives them to the next worker.
-            Err(GaveUp::Stopping) => {}
+    ) -> Result<(), BrokerError> {
+        let (now, messages) = (Instant::now(), batch.messages.len());
+        let Some(batch) = self.waiting.failed(event, batch, trouble.to_string(), now) else {
+            tracing::warn!(%event, %trouble, messages, "orders wait");
+            return Ok(());
+        };
+        if trouble.counted() && batch.messages.len() > 1 {
+            self.waiting.slow(event, now);
+            self.slow.push(self.write(event, batch.apart(), stop));
+            return Ok(());
         }
-        Ok(None)
+        self.send_on(&batch.messages, trouble).await
     }
 
-    /// The end of a message nobody can use: its bytes are kept in `dead_letters` and in the parking queue.
-    async fn park(&mut self, delivery: &Delivery, reason: &str, stop: &Stop) -> Result<(), BrokerError> {
-        tracing::error!(message_id = delivery.message_id, reason, "message parked");
-        let mut backoff = Backoff::new(Duration::from_millis(50), RECONNECT_MAX);
-        let mut stop = stop.clone();
-        loop {
-            let (store, body) = (&self.jobs.store, &delivery.body);
-            match store.park_message(topology::ORDERS, &delivery.message_id, reason, body).await {
-                Ok(()) => break,
-                Err(error) if error.transient() => {
-                    tracing::warn!(%error, "parking waits for the database");
-                    if stop.rest(backoff.next_wait()).await {
-                        return Ok(());
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "message is in the parking queue only");
-                    break;
-                }
+    /// Messages that could not be written go to the queue where they wait, or end in the parking queue.
+    async fn send_on(&mut self, messages: &[Delivery], trouble: &Trouble) -> Result<(), BrokerError> {
+        let (reason, counted, tiers) = (trouble.to_string(), trouble.counted(), self.tiers.clone());
+        tracing::warn!(%trouble, counted, messages = messages.len(), "messages put off");
+        let next = |trail: &Trail| match counted {
+            true => retry::counted(trail, &reason, &tiers),
+            false => retry::put_off(trail, &reason, &tiers),
+        };
+        self.forward(messages, next).await
+    }
+
+    /// Too many messages of a stuck event for one hand.
+    async fn put_off(&mut self, batch: EventBatch, reason: &str) -> Result<(), BrokerError> {
+        tracing::warn!(reason, messages = batch.messages.len(), "messages of a stuck event put off");
+        let tiers = self.tiers.clone();
+        self.forward(&batch.messages, |trail| retry::put_off(trail, reason, &tiers)).await
+    }
+
+    /// The end of messages nobody can use: the parking queue, from which `parking` moves them into `dead_letters`.
+    async fn park(&mut self, messages: &[Delivery], reason: &str) -> Result<(), BrokerError> {
+        for message in messages {
+            tracing::error!(message_id = message.message_id, reason, "message parked");
+        }
+        self.forward(messages, |_| retry::parked(reason)).await
+    }
+
+    /// Acknowledged here only when the broker has confirmed them there; else they come again.
+    async fn forward(
+        &mut self,
+        messages: &[Delivery],
+        next: impl Fn(&Trail) -> (Route, Trail),
+    ) -> Result<(), BrokerError> {
+        let forward = |message: &Delivery| {
+            let (to, trail) = next(&message.trail);
+            let (message_id, body) = (message.message_id.clone(), message.body.clone());
+            Forward { to, message: Outgoing { message_id, body }, trail }
+        };
+        let window: Vec<Forward> = messages.iter().map(forward).collect();
+        let tags: Vec<_> = messages.iter().map(|message| message.tag).collect();
+        match self.onward.send(&window).await {
+            Ok(()) => {
+                self.send_on_rest.reset();
+                self.consumer.ack(&tags).await
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    messages = tags.len(),
+                    "messages not sent on, they come again"
+                );
+                tokio::time::sleep(self.send_on_rest.next_wait()).await;
+                self.consumer.requeue(&tags).await
             }
         }
-        self.consumer.reject_to_parking(delivery.tag).await
     }
 }
 

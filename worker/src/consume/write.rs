@@ -16,6 +16,10 @@ use crate::stop::Stop;
 
 /// Longest rest between two attempts.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Attempts that may fail as if the database were away while it answers others: then it is this event that it cannot serve.
+const ALONE_MAX: u32 = 3;
+/// Orders that may be found unwritable, even as rejected ones, before the fault is looked for elsewhere.
+const SPOILT_MAX: usize = 8;
 
 /// What the database holds of a batch.
 #[derive(Debug, Default)]
@@ -51,6 +55,32 @@ pub(crate) enum Trouble {
     EpochMoved { now: u64 },
 }
 
+impl Trouble {
+    /// Whether it is of the orders' own making, as far as anybody can tell.
+    pub(crate) fn counted(&self) -> bool {
+        matches!(self, Self::Store(error) if !error.transient())
+    }
+}
+
+/// Orders of a batch that could not even be rejected. The others are written all the same.
+#[derive(Default)]
+struct Spoilt {
+    orders: usize,
+    first: Option<Trouble>,
+}
+
+impl Spoilt {
+    /// An error when it is pointless to go on with the batch.
+    fn add(&mut self, trouble: Trouble) -> Result<(), Trouble> {
+        self.orders += 1;
+        if !trouble.counted() || self.orders > SPOILT_MAX {
+            return Err(trouble);
+        }
+        self.first.get_or_insert(trouble);
+        Ok(())
+    }
+}
+
 pub(crate) struct Writer {
     pub(crate) store: Store,
     pub(crate) ledger: Stock,
@@ -58,7 +88,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes until every order of the batch has a row. Waits out an absent database as long as it takes, because no other
-    /// event could be written either; anything else is tried later.
+    /// event could be written either; anything else is tried later. An order that nothing can be done about does not keep
+    /// the others of the batch from their rows.
     pub(crate) async fn write(
         &self,
         event: EventId,
@@ -66,6 +97,7 @@ impl Writer {
         mut stop: Stop,
     ) -> Result<Written, GaveUp> {
         let mut backoff = Backoff::new(Duration::from_millis(50), WAIT_MAX);
+        let mut alone = 0;
         loop {
             let trouble = match self.attempt(event, batch).await {
                 Ok(written) => return Ok(written),
@@ -74,6 +106,12 @@ impl Writer {
             };
             if !matches!(&trouble, Trouble::Store(StoreError::Unavailable(_))) {
                 return Err(GaveUp::Later(trouble));
+            }
+            if self.store.ping().await.is_ok() {
+                alone += 1;
+                if alone >= ALONE_MAX {
+                    return Err(GaveUp::Later(trouble));
+                }
             }
             tracing::warn!(%event, %trouble, attempt = backoff.failures() + 1, "batch not written yet");
             if stop.rest(backoff.next_wait()).await {
@@ -86,6 +124,7 @@ impl Writer {
         let orders = batch.orders();
         let mut written = Written::default();
         let mut foreign: Vec<(EntryId, &QueuedOrder)> = Vec::new();
+        let mut spoilt = Spoilt::default();
         let mut bisect = Bisect::new(orders.len());
         while let Some(run) = bisect.next_run() {
             let part = &orders[run.clone()];
@@ -100,18 +139,21 @@ impl Writer {
                 Err(error) => {
                     if let Some(at) = bisect.failed(&run) {
                         let (entry, order) = orders[at];
-                        let status =
-                            self.reject_poison(event, entry.epoch, batch, orders[at], &error).await?;
-                        written.rows.insert(order.order, status);
-                        written.epoch = entry.epoch;
+                        match self.reject_poison(event, entry.epoch, batch, orders[at], &error).await {
+                            Ok(status) => {
+                                written.rows.insert(order.order, status);
+                                written.epoch = entry.epoch;
+                            }
+                            Err(trouble) => spoilt.add(trouble)?,
+                        }
                     }
                 }
             }
         }
         if !foreign.is_empty() {
-            self.adopt(event, batch, &foreign, &mut written).await?;
+            self.adopt(event, batch, &foreign, &mut written, &mut spoilt).await?;
         }
-        Ok(written)
+        spoilt.first.map_or(Ok(written), Err)
     }
 
     /// The ledger of the present epoch decides whether late orders still have a place; then their rows are written, if that
@@ -122,6 +164,7 @@ impl Writer {
         batch: &EventBatch,
         foreign: &[(EntryId, &QueuedOrder)],
         written: &mut Written,
+        spoilt: &mut Spoilt,
     ) -> Result<(), Trouble> {
         let epoch = written.epoch;
         let late: Vec<QueuedOrder> = foreign.iter().map(|(_, order)| (*order).clone()).collect();
@@ -140,8 +183,10 @@ impl Writer {
                 Err(error) if unspoilt(&error) => return Err(Trouble::Store(error)),
                 Err(error) => {
                     if let Some(at) = bisect.failed(&run) {
-                        let status = self.reject_poison(event, epoch, batch, foreign[at], &error).await?;
-                        written.rows.insert(foreign[at].1.order, status);
+                        match self.reject_poison(event, epoch, batch, foreign[at], &error).await {
+                            Ok(status) => drop(written.rows.insert(foreign[at].1.order, status)),
+                            Err(trouble) => spoilt.add(trouble)?,
+                        }
                     }
                 }
             }

@@ -8,4 +8,5 @@ mod past;
 mod path;
 mod payments;
 mod purge;
+mod retry;
 mod sale;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use spike_backends::Backends;
 use spike_broker::{Outgoing, Publisher, Timeouts};
 use spike_config::Config;
-use spike_devstack::{RabbitServer, RedisServer, fixture};
+use spike_devstack::{ChaosProxy, RabbitServer, RedisServer, fixture};
 use spike_domain::clock::now_ms;
 use spike_domain::{
     Conservation, Currency, EntryId, EventId, EventState, Money, OrderId, OrdersMessage, OutboxEntry, UserId,
@@ -16,7 +16,7 @@ use spike_domain::{
 use spike_stock::reserve::{Buyer, Decision};
 use spike_stock::stock::Timeouts as StockTimeouts;
 use spike_stock::{Stock, StockError};
-use spike_store::{DatabaseSettings, NewEvent, NewProduct, Store};
+use spike_store::{DatabaseSettings, DeadLetter, LetterFilter, NewEvent, NewProduct, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -181,6 +181,43 @@ impl Sale {
         .await;
         assert!(self.store.audit_event(self.event).await.unwrap().holds());
         assert!(self.outbox().await.is_empty());
+    }
+
+    /// Messages of a queue, in hand or not; `None` where there is no such queue.
+    pub fn queue(&self, name: &str) -> Option<usize> {
+        let (_, vhost) = self.amqp_url.rsplit_once('/').unwrap();
+        let queues =
+            fixture::rabbit().ctl(&["list_queues", "--quiet", "-p", vhost, "name", "messages"]).unwrap();
+        let line = queues.lines().find_map(|line| line.strip_prefix(&format!("{name}\t")));
+        line.map(|count| count.parse().unwrap())
+    }
+
+    /// Sends bytes as whoever publishes might.
+    pub async fn send(&self, message_id: &str, body: &[u8]) {
+        let timeouts = Timeouts { connect: PATIENCE, confirm: PATIENCE };
+        let mut publisher = Publisher::connect(&self.amqp_url, timeouts).await.unwrap();
+        let message = Outgoing { message_id: message_id.into(), body: body.to_vec() };
+        publisher.publish_window(&[message]).await.unwrap();
+        publisher.close().await;
+    }
+
+    /// Every dead letter, oldest first.
+    pub async fn letters(&self) -> Vec<DeadLetter> {
+        let mut letters = self.store.dead_letters(&LetterFilter::default(), None, 1000).await.unwrap();
+        letters.reverse();
+        letters
+    }
+
+    /// A proxy in front of the database that workers started from now on go through.
+    pub fn database_proxy(&mut self) -> ChaosProxy {
+        let proxy = ChaosProxy::start(([127, 0, 0, 1], fixture::mariadb().port()).into()).unwrap();
+        let server = format!(":{}/", fixture::mariadb().port());
+        let proxied = self.database_url.replace(&server, &format!(":{}/", proxy.address().port()));
+        assert_ne!(proxied, self.database_url);
+        self.set("SPIKE_DATABASE_URL", &proxied);
+        self.set("SPIKE_DATABASE_ACQUIRE_TIMEOUT_MS", "500");
+        self.set("SPIKE_DATABASE_STATEMENT_TIMEOUT_MS", "2000");
+        proxy
     }
 
     /// SQL on this sale's database; `orders` is replaced by nothing, so name tables plainly.

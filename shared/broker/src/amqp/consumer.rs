@@ -1,23 +1,28 @@
-//! Consuming the orders queue: messages stay with the broker until they are acknowledged.
+//! Consuming a queue: messages stay with the broker until they are acknowledged.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
 use lapin::message::Delivery as Frame;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 
+use super::headers;
 use super::link::{Link, within};
 use super::unacked::Unacked;
-use crate::topology::ORDERS;
-use crate::{BrokerError, Delivery, Tag};
+use crate::topology::{CANCEL, ORDERS, PARKED, PARKING, declare_cancel, unbind_former_parking};
+use crate::{BrokerError, Delivery, Inbox, Tag, Trail};
+
+/// Why a message leaves a queue that it only waited in.
+const EXPIRED: &str = "expired";
 
 /// A subscription. What is in hand when it ends is delivered again.
 pub(crate) struct AmqpConsumer {
     link: Link,
-    deliveries: lapin::Consumer,
+    deliveries: SelectAll<lapin::Consumer>,
     unacked: Unacked,
     timeout: Duration,
 }
@@ -25,12 +30,23 @@ pub(crate) struct AmqpConsumer {
 impl AmqpConsumer {
     /// Connects, declares the topology and subscribes; at most `prefetch` messages are in hand at once. `timeout` limits
     /// each step of connecting.
-    pub(crate) async fn connect(url: &str, prefetch: u16, timeout: Duration) -> Result<Self, BrokerError> {
+    pub(crate) async fn connect(
+        url: &str,
+        inbox: Inbox,
+        prefetch: u16,
+        timeout: Duration,
+    ) -> Result<Self, BrokerError> {
         let link = Link::open(url, "spike worker", timeout).await?;
+        let queues = within(timeout, "looking for queues", queues(&link, inbox)).await?;
         let deliveries = within(timeout, "subscribing", async {
             link.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-            let options = BasicConsumeOptions::default();
-            link.channel.basic_consume(ORDERS.into(), "".into(), options, FieldTable::default()).await
+            let mut deliveries = SelectAll::new();
+            for queue in queues {
+                let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+                deliveries
+                    .push(link.channel.basic_consume(queue.into(), "".into(), options, arguments).await?);
+            }
+            Ok(deliveries)
         })
         .await?;
         Ok(Self { link, deliveries, unacked: Unacked::default(), timeout })
@@ -84,25 +100,42 @@ impl AmqpConsumer {
     }
 }
 
+/// The queues behind an inbox. Parked messages of a former version are in a queue of another name: it gets no new ones from
+/// now on, and what is in it is read as well.
+async fn queues(link: &Link, inbox: Inbox) -> lapin::Result<Vec<&'static str>> {
+    match inbox {
+        Inbox::Orders => Ok(vec![ORDERS]),
+        Inbox::Cancel => {
+            declare_cancel(&link.channel).await?;
+            Ok(vec![CANCEL])
+        }
+        Inbox::Parking if link.has_queue(PARKING).await? => {
+            unbind_former_parking(&link.channel).await?;
+            Ok(vec![PARKED, PARKING])
+        }
+        Inbox::Parking => Ok(vec![PARKED]),
+    }
+}
+
 fn delivery(frame: Frame) -> Delivery {
     let headers = frame.properties.headers().as_ref();
-    let count = headers.and_then(|headers| headers.inner().get("x-delivery-count")).map(count);
     Delivery {
         message_id: frame.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
         redelivered: frame.redelivered,
-        delivery_count: count.unwrap_or(0),
+        delivery_count: headers::number(headers, "x-delivery-count"),
+        trail: trail(headers),
         tag: Tag(frame.delivery_tag),
         body: frame.data,
     }
 }
 
-fn count(value: &AMQPValue) -> u64 {
-    let count = match *value {
-        AMQPValue::LongLongInt(count) => count,
-        AMQPValue::LongInt(count) => count.into(),
-        AMQPValue::ShortInt(count) => count.into(),
-        AMQPValue::ShortShortInt(count) => count.into(),
-        _ => 0,
-    };
-    u64::try_from(count).unwrap_or(0)
+/// Whoever parks a message says from where and why; the broker, which does so after too many deliveries, has its own words.
+fn trail(headers: Option<&FieldTable>) -> Trail {
+    let trail = headers::read(headers);
+    match headers::last_death(headers) {
+        Some((queue, why)) if trail.parked_from.is_empty() && why != EXPIRED => {
+            trail.parked_by_broker(&queue, &why)
+        }
+        _ => trail,
+    }
 }

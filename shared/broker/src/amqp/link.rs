@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 
@@ -32,6 +34,17 @@ impl Link {
         .await
     }
 
+    /// Whether there is such a queue. Asked on a channel of its own: the broker closes the one that asked for none.
+    pub(crate) async fn has_queue(&self, name: &str) -> lapin::Result<bool> {
+        let channel = self.connection.create_channel().await?;
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        match channel.queue_declare(name.into(), options, FieldTable::default()).await {
+            Ok(_) => channel.close(200, "thanks".into()).await.map(|()| true),
+            Err(error) if not_found(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Says goodbye; an error changes nothing, the connection is over either way.
     pub(crate) async fn close(self, timeout: Duration) {
         let goodbye = self.connection.close(200, "bye".into());
@@ -39,6 +52,11 @@ impl Link {
             tracing::debug!(%error, "broker connection closed without an answer");
         }
     }
+}
+
+fn not_found(error: &lapin::Error) -> bool {
+    const NOT_FOUND: u16 = 404;
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == NOT_FOUND)
 }
 
 pub(crate) async fn within<T>(

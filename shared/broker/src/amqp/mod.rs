@@ -1,6 +1,7 @@
 //! The port over RabbitMQ.
 
 mod consumer;
+mod headers;
 mod link;
 mod publisher;
 mod unacked;

@@ -1,9 +1,9 @@
 //! What every broker does, whichever it is: the same tests on RabbitMQ and on the queue of a process.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use spike_broker::topology::{DELIVERY_LIMIT, ORDERS, PARKING};
-use spike_broker::{Broker, Consumer, Publisher, Queue, Tag};
+use spike_broker::topology::{CANCEL, DELIVERY_LIMIT, ORDERS, PARKED};
+use spike_broker::{Broker, Consumer, Forward, Inbox, Publisher, Queue, Route, Tag, Trail};
 
 use crate::queue::{PATIENCE, Vhost, messages, receive, receive_all, timeouts};
 
@@ -31,6 +31,9 @@ on_both!(
     a_message_is_given_back_or_parked,
     a_message_that_comes_back_for_ever_is_parked,
     consumers_share_the_queue,
+    a_message_put_off_comes_when_its_time_is_over_with_its_trail,
+    the_parking_queue_is_read_with_the_reason_and_keeps_what_nobody_has_stored,
+    orders_to_cancel_have_a_queue_of_their_own,
 );
 
 /// A queue of a test's own.
@@ -57,6 +60,10 @@ impl Place {
         self.broker.consumer(prefetch, PATIENCE).await.expect("a consumer")
     }
 
+    async fn consumer_of(&self, inbox: Inbox) -> Consumer {
+        self.broker.consumer_of(inbox, 10, PATIENCE).await.expect("a consumer")
+    }
+
     /// Waits until so many orders wait or are in hand, and so many are parked.
     async fn until_holds(&self, orders: usize, parked: usize) {
         match (&self.broker, &self.vhost) {
@@ -67,7 +74,7 @@ impl Place {
             (_, vhost) => {
                 let vhost = vhost.as_ref().expect("RabbitMQ has one");
                 vhost.until_queue_holds(ORDERS, orders).await;
-                vhost.until_queue_holds(PARKING, parked).await;
+                vhost.until_queue_holds(PARKED, parked).await;
             }
         }
     }
@@ -138,6 +145,9 @@ async fn a_message_that_comes_back_for_ever_is_parked(place: Place) {
         consumer.requeue(&[delivery.tag]).await.unwrap();
     }
     place.until_holds(0, 1).await;
+    let parked = receive(&mut place.consumer_of(Inbox::Parking).await).await;
+    assert_eq!((parked.message_id.as_str(), parked.trail.parked_from.as_str()), ("m0", ORDERS));
+    assert!(parked.trail.reason.contains("delivery_limit"), "{parked:?}");
     // The queue goes on without it.
     place.publisher().await.publish_window(&messages(1..2)).await.unwrap();
     assert_eq!(receive(&mut consumer).await.message_id, "m1");
@@ -153,4 +163,71 @@ async fn consumers_share_the_queue(place: Place) {
     // A tag is worth nothing to another consumer: the first one's message stays its own.
     one.ack(&[first.tag]).await.unwrap();
     place.until_holds(1, 0).await;
+}
+
+async fn a_message_put_off_comes_when_its_time_is_over_with_its_trail(place: Place) {
+    let (short, long) = (Duration::from_millis(700), Duration::from_millis(1500));
+    let trail =
+        |attempts, rests| Trail { attempts, rests, reason: "no röom".into(), parked_from: String::new() };
+    let [one, two, three] = messages(1..4).try_into().unwrap();
+    let window = [
+        Forward { to: Route::Retry(long), message: one.clone(), trail: trail(2, 0) },
+        Forward { to: Route::Retry(short), message: two.clone(), trail: trail(0, 3) },
+        Forward { to: Route::Orders, message: three.clone(), trail: Trail::default() },
+    ];
+    let mut publisher = place.publisher().await;
+    let sent = Instant::now();
+    publisher.forward(&window).await.unwrap();
+    let mut consumer = place.consumer(10).await;
+    for (sent_on, wait) in [(&window[2], Duration::ZERO), (&window[1], short), (&window[0], long)] {
+        let delivery = receive(&mut consumer).await;
+        assert_eq!(delivery.message_id, sent_on.message.message_id);
+        assert_eq!((&delivery.body, &delivery.trail), (&sent_on.message.body, &sent_on.trail));
+        assert_eq!(delivery.delivery_count, 0, "waiting is no delivery");
+        assert!(sent.elapsed() >= wait, "{} came after {:?}", delivery.message_id, sent.elapsed());
+        consumer.ack(&[delivery.tag]).await.unwrap();
+    }
+    place.until_holds(0, 0).await;
+    publisher.close().await;
+}
+
+async fn the_parking_queue_is_read_with_the_reason_and_keeps_what_nobody_has_stored(place: Place) {
+    let [one] = messages(1..2).try_into().unwrap();
+    let trail =
+        Trail { attempts: 5, rests: 1, reason: "nobody can write it".into(), parked_from: ORDERS.into() };
+    let parked = Forward { to: Route::Parking, message: one.clone(), trail: trail.clone() };
+    place.publisher().await.forward(&[parked]).await.unwrap();
+    place.until_holds(0, 1).await;
+    // A worker that dies before it has stored it, twice.
+    for before in 0..2 {
+        let mut consumer = place.consumer_of(Inbox::Parking).await;
+        let delivery = receive(&mut consumer).await;
+        assert_eq!((&delivery.body, &delivery.trail), (&one.body, &trail));
+        assert_eq!(delivery.redelivered, before > 0);
+    }
+    place.until_holds(0, 1).await;
+    let mut consumer = place.consumer_of(Inbox::Parking).await;
+    let delivery = receive(&mut consumer).await;
+    consumer.ack(&[delivery.tag]).await.unwrap();
+    place.until_holds(0, 0).await;
+}
+
+async fn orders_to_cancel_have_a_queue_of_their_own(place: Place) {
+    let wait = Duration::from_millis(600);
+    let [one, two] = messages(1..3).try_into().unwrap();
+    let delayed = |message| Forward { to: Route::Cancel(wait), message, trail: Trail::default() };
+    let sent = Instant::now();
+    place.publisher().await.forward(&[delayed(one), delayed(two)]).await.unwrap();
+    let mut consumer = place.consumer_of(Inbox::Cancel).await;
+    let deliveries = [receive(&mut consumer).await, receive(&mut consumer).await];
+    assert!(sent.elapsed() >= wait, "{:?}", sent.elapsed());
+    assert_eq!(deliveries.each_ref().map(|delivery| delivery.message_id.as_str()), ["m1", "m2"]);
+    consumer.ack(&[deliveries[0].tag]).await.unwrap();
+    drop(consumer);
+    let mut consumer = place.consumer_of(Inbox::Cancel).await;
+    assert_eq!(receive(&mut consumer).await.message_id, "m2", "what was not done comes again");
+    place.until_holds(0, 0).await;
+    if let Some(vhost) = &place.vhost {
+        vhost.until_queue_holds(CANCEL, 1).await;
+    }
 }

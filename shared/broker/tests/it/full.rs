@@ -13,7 +13,7 @@ async fn a_full_queue_refuses_in_time_and_takes_more_when_there_is_room() {
     hasty.publish_window(&messages(0..3)).await.unwrap();
     let error = hasty.publish_window(&messages(3..6)).await.expect_err("there is room for one");
     assert!(matches!(error, PublishError::Timeout { ms: 50 }), "{error}");
-    assert_eq!(queue.depth(), Depth { ready: 4, in_hand: 0, parked: 0 });
+    assert_eq!(queue.depth(), Depth { ready: 4, in_hand: 0, parked: 0, waiting: 0 });
 
     // What is in hand still takes its place.
     let mut consumer = Consumer::in_process(&queue, 10);
@@ -29,7 +29,7 @@ async fn a_full_queue_refuses_in_time_and_takes_more_when_there_is_room() {
     // A message that is parked makes room as well.
     consumer.reject_to_parking(in_hand[1].tag).await.unwrap();
     hasty.publish_window(&messages(9..10)).await.expect("there is room for one");
-    assert_eq!(queue.depth(), Depth { ready: 2, in_hand: 2, parked: 1 });
+    assert_eq!(queue.depth(), Depth { ready: 2, in_hand: 2, parked: 1, waiting: 0 });
 }
 
 #[tokio::test]

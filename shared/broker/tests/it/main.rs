@@ -2,6 +2,7 @@
 
 mod contract;
 mod faults;
+mod former;
 mod full;
 mod no_route;
 mod queue;

@@ -91,8 +91,8 @@ pub async fn a_poison_order_is_kept_and_restocked(store: &Store) {
         Pending,
         "a row is left alone"
     );
-    store.park_message("spike.orders", "m-2", "not JSON", b"\xff\xfe").await.unwrap();
-    store.park_message("spike.orders", "m-2", "not JSON", b"").await.unwrap();
+    store.park_message("spike.orders", "m-2", "not JSON", b"\xff\xfe", None).await.unwrap();
+    store.park_message("spike.orders", "m-2", "not JSON", b"", None).await.unwrap();
 }
 
 pub async fn presence_is_told_with_the_epoch(store: &Store) {

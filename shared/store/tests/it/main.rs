@@ -9,6 +9,7 @@ mod audit_log;
 mod catalogue;
 mod crowd;
 mod database;
+mod dead_letters;
 mod embedded;
 mod events;
 mod idempotency;
@@ -65,6 +66,9 @@ mod contract {
         catalogue: accounts_are_unique_by_email_in_any_case bulk_users_get_distinct_ids products_and_their_stock
             an_event_is_carved_out_of_the_inventory states_go_forward_only lists_are_paged
             what_a_column_cannot_hold_is_refused the_clock_is_right;
+        dead_letters: a_letter_is_its_bytes_however_often_it_comes a_letter_larger_than_any_message_is_kept_in_part
+            letters_are_found_by_event_reason_and_state_a_page_at_a_time
+            a_replay_that_ends_here_again_is_not_forgotten;
         inventory: every_change_is_a_line_of_the_ledger an_adjustment_keeps_its_conditions
             adjustments_at_once_never_go_below_zero events_and_adjustments_at_once_add_up;
         idempotency: a_key_runs_once_and_replays_its_answer

@@ -102,7 +102,7 @@ async fn dead_letters_are_kept_whole_and_their_labels_cut() {
         Poison { order: &bad, source: "spike.orders", message_id: "m-1", reason: &reason, payload: &payload };
     store.insert_poison(sale.event, sale.epoch, poison).await.unwrap();
     store.insert_poison(sale.event, sale.epoch, poison).await.unwrap();
-    store.park_message("spike.orders", &"m".repeat(200), "not JSON", b"\xff\xfe").await.unwrap();
+    store.park_message("spike.orders", &"m".repeat(200), "not JSON", b"\xff\xfe", None).await.unwrap();
 
     let mut conn = MySqlConnection::connect(&url).await.unwrap();
     let text = "SELECT reason, payload, event_id, order_id FROM dead_letters ORDER BY id";

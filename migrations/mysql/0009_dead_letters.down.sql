@@ -1,0 +1,14 @@
+ALTER TABLE dead_letters
+    DROP CONSTRAINT dead_letters_states,
+    DROP CONSTRAINT dead_letters_parks;
+ALTER TABLE dead_letters
+    DROP KEY dead_letters_identity,
+    DROP KEY dead_letters_state,
+    DROP COLUMN identity,
+    DROP COLUMN size_bytes,
+    DROP COLUMN state,
+    DROP COLUMN parks,
+    DROP COLUMN parked_at_ms,
+    DROP COLUMN changed_at_ms,
+    DROP COLUMN changed_by,
+    DROP COLUMN changed_why;

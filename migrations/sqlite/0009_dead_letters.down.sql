@@ -1,0 +1,10 @@
+DROP INDEX dead_letters_identity;
+DROP INDEX dead_letters_state;
+ALTER TABLE dead_letters DROP COLUMN identity;
+ALTER TABLE dead_letters DROP COLUMN size_bytes;
+ALTER TABLE dead_letters DROP COLUMN state;
+ALTER TABLE dead_letters DROP COLUMN parks;
+ALTER TABLE dead_letters DROP COLUMN parked_at_ms;
+ALTER TABLE dead_letters DROP COLUMN changed_at_ms;
+ALTER TABLE dead_letters DROP COLUMN changed_by;
+ALTER TABLE dead_letters DROP COLUMN changed_why;
