@@ -14,6 +14,8 @@ use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tower::ServiceExt;
 
+use crate::shed::Class;
+
 /// Pieces of a streamed answer that may wait for a slow client.
 const PIECES: usize = 4;
 
@@ -44,7 +46,11 @@ struct Crossing {
 
 /// The hot side.
 #[derive(Clone)]
-pub struct Entrance(mpsc::Sender<Crossing>);
+pub struct Entrance {
+    waiting: mpsc::Sender<Crossing>,
+    working: Arc<Semaphore>,
+    capacity: usize,
+}
 
 /// The sidecar's side.
 pub struct Exit {
@@ -55,7 +61,7 @@ pub struct Exit {
 /// Why a request did not come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCrossed {
-    /// As many requests are worked on, and as many wait, as may.
+    /// As many requests are worked on and wait as may for one of its class (see [`crate::shed`]).
     Full,
     /// The sidecar's work for it ended without an answer.
     Broken,
@@ -64,16 +70,29 @@ pub enum NotCrossed {
 /// A bridge on which `capacity` requests may wait while as many are worked on.
 pub fn bridge(capacity: usize) -> (Entrance, Exit) {
     let (sender, receiver) = mpsc::channel(capacity);
-    (Entrance(sender), Exit { waiting: receiver, working: Arc::new(Semaphore::new(capacity)) })
+    let working = Arc::new(Semaphore::new(capacity));
+    let entrance = Entrance { waiting: sender, working: working.clone(), capacity };
+    (entrance, Exit { waiting: receiver, working })
 }
 
 impl Entrance {
     /// Sends a request over and waits for the head of its answer. Dropping the future, or the body it gave, ends the
     /// sidecar's work.
     pub async fn cross(&self, request: Request<Bytes>) -> Result<Response<ColdBody>, NotCrossed> {
+        let class = Class::of(request.method(), request.uri().path());
+        if self.taken() >= class.share(2 * self.capacity) {
+            return Err(NotCrossed::Full);
+        }
         let (answer, receiver) = oneshot::channel();
-        self.0.try_send(Crossing { request, answer }).map_err(|_| NotCrossed::Full)?;
+        self.waiting.try_send(Crossing { request, answer }).map_err(|_| NotCrossed::Full)?;
         receiver.await.map_err(|_| NotCrossed::Broken)
+    }
+
+    /// Requests that wait or are worked on; may be one too few, and more where several cores come at once. The exit takes
+    /// its permit before there is something to do, which does not count.
+    fn taken(&self) -> usize {
+        let free = self.waiting.capacity() + self.working.available_permits();
+        (2 * self.capacity).saturating_sub(free + 1)
     }
 }
 
@@ -83,6 +102,9 @@ impl Exit {
         loop {
             let permit = self.working.clone().acquire_owned().await.expect("the semaphore is never closed");
             let Some(crossing) = self.waiting.recv().await else { return };
+            if crossing.answer.is_closed() {
+                continue; // nobody waits for it any more: it is not begun
+            }
             tokio::spawn(answer(router.clone(), crossing, permit));
         }
     }
@@ -159,7 +181,7 @@ mod tests {
         let exit = tokio::spawn(exit.serve(Router::new().fallback(forever)));
         let cross = || {
             let entrance = entrance.clone();
-            tokio::spawn(async move { entrance.cross(Request::new(Bytes::new())).await.map(drop) })
+            tokio::spawn(async move { entrance.cross(asking_for("/api/v1/orders/7")).await.map(drop) })
         };
         let mut crossings = Vec::new();
         for worked_on in [1, 2, 2, 2] {
@@ -175,5 +197,36 @@ mod tests {
             tokio::task::yield_now().await;
         }
         exit.abort();
+    }
+
+    fn asking_for(path: &str) -> Request<Bytes> {
+        Request::get(path).body(Bytes::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn when_it_fills_browsing_is_refused_first_and_the_state_of_an_order_last() {
+        // Nobody works: whatever comes in waits.
+        let (entrance, exit) = bridge(8);
+        let _all = exit.working.clone().try_acquire_many_owned(8).unwrap();
+        let mut inside = Vec::new();
+        let mut until_refused = |path: &str| {
+            (0..)
+                .take_while(|_| {
+                    let (entrance, request) = (entrance.clone(), asking_for(path));
+                    let mut crossing = Box::pin(async move { entrance.cross(request).await.map(drop) });
+                    let waits = futures_util::FutureExt::now_or_never(&mut crossing).is_none();
+                    if waits {
+                        inside.push(crossing);
+                    }
+                    waits
+                })
+                .count()
+        };
+        // 16 places, 8 of them taken by work: half are for browsing, 11 for logging in, all for the rest.
+        assert_eq!(until_refused("/api/v1/products"), 1);
+        assert_eq!(until_refused("/api/v1/users/me"), 3);
+        assert_eq!(until_refused("/api/v1/orders/7"), 4);
+        inside.clear();
+        drop(exit);
     }
 }

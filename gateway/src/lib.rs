@@ -23,6 +23,7 @@ pub mod redis;
 pub mod relay;
 pub mod run;
 pub mod shared;
+mod shed;
 pub mod sse;
 pub mod tokens;
 mod trace_context;

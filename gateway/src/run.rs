@@ -163,6 +163,7 @@ impl Sidecar {
         );
         let (metered, passwords) = (shared.clone(), control.passwords.waiting());
         let hashing_threads = config.auth.argon2_threads;
+        let (stock, store) = (backends.stock.clone(), backends.store.clone());
         let ops = Ops {
             ready,
             checks: checks(backends, shared),
@@ -174,7 +175,17 @@ impl Sidecar {
                 );
                 let threads =
                     gauge("spike_password_threads", "Threads that hash passwords.", hashing_threads);
-                metered.counters.render() + &cache.render() + &queue + &threads
+                let open = |name, what: &str, open| {
+                    gauge(name, &format!("Whether calls to the {what} fail at once."), open)
+                };
+                let ledger =
+                    open("spike_gateway_ledger_breaker_open", "ledger", usize::from(stock.breaker_open()));
+                let database = open(
+                    "spike_gateway_database_breaker_open",
+                    "database",
+                    usize::from(store.breaker_open()),
+                );
+                metered.counters.render() + &cache.render() + &queue + &threads + &ledger + &database
             }),
         };
         let mut others = JoinSet::new();

@@ -7,6 +7,7 @@ use anyhow::Context;
 use spike_config::Config;
 use spike_stock::Stock;
 use spike_store::Store;
+use spike_telemetry::gauge;
 use spike_telemetry::ops::{Check, Ops, serve};
 use tokio::net::TcpListener;
 
@@ -41,8 +42,15 @@ pub(crate) async fn open(
         ready: Arc::clone(&health.ready),
         checks: checks(health, store, ledger),
         metrics: Arc::new({
-            let drift = drift.clone();
-            move || drift.render()
+            let (drift, store, ledger) = (drift.clone(), store.clone(), ledger.clone());
+            move || {
+                let open = |name, what: &str, open| {
+                    gauge(name, &format!("Whether calls to the {what} fail at once."), usize::from(open))
+                };
+                let ledger = open("spike_worker_ledger_breaker_open", "ledger", ledger.breaker_open());
+                let database = open("spike_worker_database_breaker_open", "database", store.breaker_open());
+                drift.render() + &ledger + &database
+            }
         }),
     };
     tokio::spawn(async move {

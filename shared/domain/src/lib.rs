@@ -3,6 +3,7 @@
 //! Every other crate knows this one; it knows nobody. Times are Unix milliseconds (`*_ms`) and always passed in.
 
 mod advice;
+pub mod breaker;
 pub mod claims;
 pub mod clock;
 pub mod conservation;
@@ -15,6 +16,7 @@ pub mod payment;
 pub mod reason;
 pub mod revoked;
 
+pub use breaker::Breaker;
 pub use claims::{AccessClaims, Role};
 pub use conservation::Conservation;
 pub use event::{EventDef, EventState, LedgerState, Phase, Window};

@@ -14,6 +14,7 @@ pub mod claim;
 pub mod embedded;
 pub mod entry;
 pub mod error;
+mod guarded;
 pub mod hint;
 pub mod keys;
 pub mod ledger;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::AsyncConnectionConfig;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::{ConnectionManagerConfig, MultiplexedConnection};
 use spike_domain::{
     EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
 };
 
+use crate::guarded::Guarded;
 use crate::hint::Hint;
 use crate::keys::HINTS;
 use crate::outbox::Page;
@@ -25,7 +26,7 @@ pub struct Stock(Kind);
 #[derive(Clone)]
 enum Kind {
     /// Redis, on a connection that is made again when lost.
-    Redis { ledger: Ledger<ConnectionManager>, client: redis::Client, timeouts: Timeouts },
+    Redis { ledger: Ledger<Guarded>, client: redis::Client, timeouts: Timeouts },
     /// Redis, on one connection that never reconnects: for a rebuild (V7).
     OneConnection(Ledger<MultiplexedConnection>),
     /// This process.
@@ -74,7 +75,7 @@ impl Stock {
             .set_response_timeout(Some(timeouts.command))
             .set_max_delay(Duration::from_secs(1))
             .set_number_of_retries(1);
-        let ledger = Ledger::new(client.get_connection_manager_lazy(config)?);
+        let ledger = Ledger::new(Guarded::new(client.get_connection_manager_lazy(config)?));
         Ok(Self(Kind::Redis { ledger, client, timeouts }))
     }
 
@@ -84,6 +85,11 @@ impl Stock {
     /// The folder cannot be used, or another process has it open.
     pub fn embedded(folder: &Path) -> std::io::Result<Self> {
         EmbeddedLedger::open(folder).map(|ledger| Self(Kind::Embedded(ledger)))
+    }
+
+    /// Whether calls fail at once because Redis does not answer.
+    pub fn breaker_open(&self) -> bool {
+        matches!(&self.0, Kind::Redis { ledger, .. } if ledger.connection().breaker().open())
     }
 
     /// The embedded ledger itself, for hot cores that speak to it without a connection.

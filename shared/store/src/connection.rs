@@ -8,7 +8,7 @@ use crate::backend::{Access, Backend};
 use crate::dialect::Dialect;
 use crate::sql::{rows_of_text, u64_at};
 use crate::transaction::{read, within};
-use crate::{Result, Store, StoreError, mysql, sqlite};
+use crate::{Result, Store, StoreError, breaker, mysql, sqlite};
 
 /// Where the database is and how much of it this process may use.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl Store {
             true => sqlite::backend(settings)?,
             false => Backend::MySql(mysql::pool(settings)?),
         };
-        Ok(Self { backend, statement_timeout: settings.statement_timeout })
+        Ok(Self { backend, statement_timeout: settings.statement_timeout, breaker: breaker::closed() })
     }
 
     /// Applies every migration that is not applied yet. Processes that start together take turns.

@@ -12,6 +12,7 @@ mod adopt;
 mod audit;
 mod audit_log;
 mod backend;
+mod breaker;
 mod connection;
 mod dead_letters;
 mod dialect;
@@ -94,6 +95,7 @@ pub use users::{NewUser, UserRow};
 pub struct Store {
     backend: backend::Backend,
     statement_timeout: std::time::Duration,
+    breaker: std::sync::Arc<spike_domain::Breaker>,
 }
 
 /// One page of a list.

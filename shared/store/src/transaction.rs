@@ -3,15 +3,16 @@
 //! that no half-done transaction ever returns to the pool.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spike_domain::EventId;
+use spike_domain::{Breaker, EventId};
 
 use crate::backend::{Access, Conn};
 use crate::events::{self, EventRow};
 use crate::mysql::NO_STATEMENT_LIMIT;
 use crate::sql::{rows_of_text, run_text, u64_at};
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store, StoreError, breaker};
 
 /// Runs of one transaction before a lock conflict is the caller's.
 const ATTEMPTS_MAX: u32 = 6;
@@ -136,7 +137,12 @@ impl Store {
     }
 
     pub(crate) async fn session(&self, access: Access) -> Result<Session> {
-        Ok(Session { connection: Some(self.backend.acquire(access).await?), for_the_pool: true })
+        self.admit()?;
+        let acquired = self.backend.acquire(access).await.map_err(StoreError::from);
+        if acquired.is_err() {
+            breaker::judge(&self.breaker, &acquired);
+        }
+        Ok(Session { connection: Some(acquired?), for_the_pool: true, breaker: self.breaker.clone() })
     }
 
     /// A session whose statements may take as long as the call. A server's is closed after it, rather than
@@ -213,6 +219,7 @@ impl Attempts {
 pub(crate) struct Session {
     connection: Option<Conn>,
     for_the_pool: bool,
+    breaker: Arc<Breaker>,
 }
 
 impl Session {
@@ -234,6 +241,7 @@ impl Session {
 
     /// Gives the connection back, unless the server has stopped answering on it.
     pub fn release_after<T>(mut self, result: &Result<T>) {
+        breaker::judge(&self.breaker, result);
         if self.for_the_pool && !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }

@@ -6,6 +6,7 @@
 mod accounts;
 mod archive;
 mod audit_log;
+mod breaker;
 mod catalogue;
 mod crowd;
 mod database;
