@@ -2,7 +2,7 @@
 //!
 //! In the order of a run: [`open_files`] makes room for the connections, [`sale`] presses *buy* for every buyer of a
 //! [`SaleSpec`] while [`painter`] shows the [`progress`], [`mod@audit`] holds the answers against the database and the
-//! stock ledger, and [`summary`] says it in a table or in one line of JSON. [`http`] is the client underneath: it
+//! stock ledger, and [`summary`] says it in a table or in one line of JSON. [`proof`] does the same for sales under faults. [`http`] is the client underneath: it
 //! shares two cores with the servers it presses, so it does one write and about one read a request, and no hyper.
 
 pub mod audit;
@@ -10,6 +10,7 @@ pub mod http;
 pub mod open_files;
 pub mod painter;
 pub mod progress;
+pub mod proof;
 pub mod sale;
 pub mod summary;
 
