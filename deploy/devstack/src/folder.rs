@@ -61,6 +61,7 @@ fn sweep(root: &Path) {
         let gone = !Path::new("/proc").join(entry.file_name()).exists();
         let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
         if gone && age.is_some_and(|age| age > KEPT) {
+            crate::tmpfs::unmount_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -9,6 +9,7 @@
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
 //! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
 //! - [`ChaosProxy`]: a network between a client and a server, which breaks on request.
+//! - [`Tmpfs`]: a disk that is full on request.
 //! - [`fixture`]: what a test calls; shares the expensive servers within a process or within a `make test`.
 
 mod chaos;
@@ -22,6 +23,7 @@ mod ready;
 mod record;
 mod redis;
 mod stack;
+mod tmpfs;
 
 pub mod fixture;
 
@@ -33,3 +35,4 @@ pub use process::Lifetime;
 pub use rabbit::RabbitServer;
 pub use redis::{RedisOptions, RedisServer};
 pub use stack::{Health, Stack, down, status};
+pub use tmpfs::Tmpfs;

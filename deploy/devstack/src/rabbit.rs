@@ -162,6 +162,18 @@ impl RabbitServer {
         self.wait_leaders()
     }
 
+    /// Restarts with every byte of data gone, virtual hosts and queues included: a replaced machine.
+    ///
+    /// # Errors
+    /// As [`RabbitServer::start_with`].
+    pub fn wipe(&self) -> anyhow::Result<()> {
+        self.process.kill9();
+        let data = self.dir.join("mnesia");
+        fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))?;
+        self.process.respawn()?;
+        self.wait_ready()
+    }
+
     /// Freezes the node: connections stay open and nothing answers.
     ///
     /// # Errors

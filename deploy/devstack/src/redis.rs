@@ -52,6 +52,9 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
+    /// The folder of the append-only file, in the server's own.
+    pub const AOF: &'static str = "appendonlydir";
+
     /// Starts a server on `dir`, or takes over the one an earlier command left running there.
     /// A folder that had a server keeps its port and its data.
     ///
@@ -122,7 +125,7 @@ impl RedisServer {
     /// As [`RedisServer::start`].
     pub fn wipe(&self) -> anyhow::Result<()> {
         self.process.kill9();
-        for data in ["appendonlydir", "dump.rdb"] {
+        for data in [Self::AOF, "dump.rdb"] {
             let path = self.dir.join(data);
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             if let Err(error) = removed
