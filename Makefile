@@ -81,6 +81,11 @@ fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document 
 	SPIKE_TEST_SCHEMATHESIS="$$PWD/.spike/schemathesis/bin/st" SPIKE_TEST_EXAMPLES="$(or $(EXAMPLES),300)" \
 		cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api
 
+.PHONY: soak
+soak: install-servers ## a long sale under random faults, optimised, on servers of its own (SOAK_MINUTES=20 SOAK_SEED=…)
+	SPIKE_TEST_SOAK_MINUTES="$(or $(SOAK_MINUTES),20)" SPIKE_TEST_SOAK_SEED="$(SOAK_SEED)" \
+		cargo test --profile soak --package spike --test e2e -- --ignored --nocapture nemesis::soak
+
 .PHONY: bench
 bench: ## criterion benchmarks
 	cargo bench --package benches

@@ -71,6 +71,11 @@ pub fn try_call(
     exchange(at, request(at, method, path, headers, body).as_bytes()).ok()
 }
 
+/// A GET; `None` when there is no answer within `deadline`.
+pub fn try_call_within(at: SocketAddr, path: &str, deadline: Duration) -> Option<Answer> {
+    exchange_within(at, request(at, "GET", path, &[], None).as_bytes(), deadline).ok()
+}
+
 /// These very bytes on a connection of their own, and the first answer to them.
 pub fn send(at: SocketAddr, bytes: &[u8]) -> Answer {
     exchange(at, bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
@@ -94,8 +99,12 @@ fn request(at: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], b
 }
 
 fn exchange(at: SocketAddr, bytes: &[u8]) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&at, DEADLINE)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
+    exchange_within(at, bytes, DEADLINE)
+}
+
+fn exchange_within(at: SocketAddr, bytes: &[u8], deadline: Duration) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&at, deadline)?;
+    stream.set_read_timeout(Some(deadline))?;
     stream.write_all(bytes)?;
     let mut read = Vec::new();
     let mut piece = [0; 4096];

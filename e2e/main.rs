@@ -1,7 +1,8 @@
 //! The whole system as it is shipped: real processes, real servers, real sockets, and the faults of production.
 //!
 //! [`system`] starts a gateway and a worker of the binary under test on servers nobody else touches; [`books`] holds what
-//! buyers were told against Redis and the database when everything has come to rest.
+//! buyers were told against Redis and the database when everything has come to rest. [`nemesis`] lets faults strike while a sale
+//! runs, and proves afterwards that nothing was lost or doubled.
 
 mod accounts;
 mod answers;
@@ -23,6 +24,7 @@ mod hostile_tokens;
 mod http;
 mod killed;
 mod life;
+mod nemesis;
 mod orders;
 mod poll;
 mod process;

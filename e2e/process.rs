@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use crate::http;
 use crate::poll::until;
@@ -77,6 +78,17 @@ impl Process {
     /// The variables it was started with.
     pub fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// Whether it says that it is ready, now.
+    pub fn ready(&self) -> bool {
+        let answer = http::try_call_within(self.ops, "/readyz", Duration::from_secs(2));
+        answer.is_some_and(|answer| answer.status == 200)
+    }
+
+    /// Starts it again and does not wait for it.
+    pub fn launch(&mut self) {
+        self.launch_with(&[]);
     }
 
     /// Its process id.

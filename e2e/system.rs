@@ -72,12 +72,30 @@ pub fn shared() -> &'static System {
 
 /// The servers' addresses as variables.
 pub fn servers(redis: &RedisServer, amqp: &str, database: &str) -> Env {
-    let pairs = [
-        ("SPIKE_REDIS_URL", redis.url()),
-        ("SPIKE_AMQP_URL", amqp.into()),
-        ("SPIKE_DATABASE_URL", database.into()),
-    ];
-    pairs.map(|(name, url)| (name.to_owned(), url)).into()
+    let addresses = Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into() };
+    addresses.variables()
+}
+
+/// Where the processes under test find their servers.
+#[derive(Clone)]
+pub struct Addresses {
+    /// URL of Redis.
+    pub redis: String,
+    /// URL of the broker.
+    pub amqp: String,
+    /// URL of the database.
+    pub database: String,
+}
+
+impl Addresses {
+    fn variables(&self) -> Env {
+        let pairs = [
+            ("SPIKE_REDIS_URL", &self.redis),
+            ("SPIKE_AMQP_URL", &self.amqp),
+            ("SPIKE_DATABASE_URL", &self.database),
+        ];
+        pairs.map(|(name, url)| (name.to_owned(), url.clone())).into()
+    }
 }
 
 impl System {
@@ -89,7 +107,18 @@ impl System {
     /// On a broker and a database that the test brings.
     pub fn start_on(amqp: &str, database: &str, settings: &[(&str, &str)]) -> Self {
         let redis = fixture::redis();
-        let mut env = servers(&redis, amqp, database);
+        let addresses = Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into() };
+        Self::start_with(redis, &addresses, database, settings)
+    }
+
+    /// On servers that its processes reach at `addresses`, perhaps through proxies; the test itself asks `database`.
+    pub fn start_with(
+        redis: RedisServer,
+        addresses: &Addresses,
+        database: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut env = addresses.variables();
         let [http, gateway_ops, worker_ops] = [loopback(), loopback(), loopback()];
         let chosen: BTreeMap<&str, String> = [
             ("SPIKE_HTTP_LISTEN", http.to_string()),
@@ -127,6 +156,12 @@ impl System {
         assert_eq!(session.status, 200, "{session:?}");
         let admin = session.json()["data"]["access_token"].as_str().expect("a token").to_owned();
         Self { redis, gateway, worker, http, gateway_ops, store, runtime, tokens, admin }
+    }
+
+    /// Another worker on the same servers.
+    pub fn second_worker(&self) -> Process {
+        let ops = loopback();
+        self.worker.beside(&[("SPIKE_WORKER_OPS_LISTEN", ops.to_string())], ops)
     }
 
     /// Another gateway on the same servers, and where its buyers connect.
