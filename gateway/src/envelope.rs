@@ -87,13 +87,13 @@ pub fn problem(
     })
 }
 
-/// Seconds for `Retry-After`; every 429 and 503 has one, nothing else has.
+/// Seconds for `Retry-After`; every 429 and 503 has one, and who waits for another request with the same key.
 pub const fn retry_after_s(reason: Reason) -> Option<u32> {
     match (reason, reason.status()) {
         // A pause is an operator's doing and lasts; everything else passes in about a second.
         (Reason::Paused, _) => Some(5),
         (Reason::Unavailable | Reason::OutboxFull, _) => Some(2),
-        (_, 429 | 503) => Some(1),
+        (Reason::InFlight, _) | (_, 429 | 503) => Some(1),
         _ => None,
     }
 }

@@ -10,23 +10,27 @@
 //!   stock of dead orders back.
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
-//! - `payments` finds out what became of payments without an outcome; `idempotency_keys` forgets old keys.
+//! - `payments` finds out what became of payments without an outcome, `paid_orders` shows paid spike orders beside their claims,
+//!   `refunds` gives money back that no order needs; `idempotency_keys` forgets old keys.
 //! - `reconcile` watches over S = R + L + F + K and mends what is explained; `archive` puts past ledgers away.
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod archive;
 mod consume;
+mod crew;
 mod drift;
 mod expire;
 mod expire_shop;
 mod idempotency_keys;
 mod onward;
 mod ops;
+mod paid_orders;
 mod parking;
 mod payments;
 mod purge;
 pub mod rebuild;
 mod reconcile;
+mod refunds;
 mod restock;
 mod settle_sweep;
 mod stop;
@@ -93,6 +97,8 @@ pub async fn run(
     running.spawn(units::run(jobs.clone(), stop.clone()));
     running.spawn(purge::run(jobs.clone(), stop.clone()));
     running.spawn(payments::run(jobs.clone(), stop.clone()));
+    running.spawn(paid_orders::run(jobs.clone(), stop.clone()));
+    running.spawn(refunds::run(jobs.clone(), stop.clone()));
     running.spawn(idempotency_keys::run(jobs.clone(), stop.clone()));
     running.spawn(archive::run(jobs.clone(), stop.clone()));
     running.spawn(reconcile::run(jobs.clone(), rebuilder.clone(), drift, stop.clone()));

@@ -10,11 +10,11 @@ use spike_domain::clock::rfc3339;
 use spike_domain::{EventDef, EventId, ProductId, Reason, Window};
 use spike_store::{Conflict, EventChange, EventRow, Expected, NewEvent, StoreError};
 
-use super::cache::{Key, Loaded, Topic};
+use super::cache::{Cached, Key, Loaded, Topic};
 use super::event_query::EventQuery;
 use super::preconditions::{IfMatch, Known, tag_of};
 use super::products::{LIST_MAX_AGE_S, PRICE_MINOR_MAX};
-use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result};
+use super::{Admin, Answer, Control, Fields, Named, PageQuery, Refusal, Result, inventory};
 use crate::local::page::{Shown, event_page};
 
 /// Seconds an order may stay unpaid where the creator does not say.
@@ -51,6 +51,7 @@ pub(super) async fn create(
     let row = control.store.event(id).await?;
     let row = row.ok_or_else(|| Refusal::internal("an event just created is not there"))?;
     tell_gateways(&control, id).await;
+    inventory::moved(&control, [row.def.product_id]).await;
     let created = Answer::created(&format!("/api/v1/spike/events/{id}"), event_view(&row));
     Ok(created.with_tag(&tag_of(row.version)))
 }
@@ -85,6 +86,7 @@ pub(super) async fn change(
         other => refused(other, "Only a scheduled event that has not started can be changed."),
     })?;
     tell_gateways(&control, event).await;
+    inventory::moved(&control, [row.def.product_id]).await;
     Ok(Answer::ok(event_view(&row)).with_tag(&tag_of(row.version)))
 }
 
@@ -96,12 +98,14 @@ pub(super) async fn delete(
     IfMatch(expected): IfMatch,
     headers: HeaderMap,
 ) -> Result<Answer> {
-    let version = seen(&expected, &headers, &found(&control, event).await?)?;
+    let row = found(&control, event).await?;
+    let version = seen(&expected, &headers, &row)?;
     let deleted = control.store.delete_event(event, version, Some(admin.user)).await;
     deleted.map_err(|error| {
         refused(error, "Only an event that was never warmed up can be deleted; close it.")
     })?;
     tell_gateways(&control, event).await;
+    inventory::moved(&control, [row.def.product_id]).await;
     Ok(Answer::no_content())
 }
 
@@ -134,17 +138,21 @@ pub(super) async fn one(
     Ok(answer.with_max_age(LIST_MAX_AGE_S))
 }
 
-/// The sale at this moment: stock from Redis, so never older than the answer. Redis away is 503, never "sold out".
+/// How long a client may keep the figures of a sale without asking, in seconds.
+pub(super) const STATS_MAX_AGE_S: u32 = 1;
+
+/// The sale at this moment, tagged by what it says: stock from Redis, so never older than the answer. Redis away is 503, never "sold out".
 /// `in_flight` is the depth of the queue: units accepted whose orders are not settled yet. `pending` and `sold` are the
 /// units of unpaid and of paid orders, `returned` those that went back to the inventory after the end.
 pub(super) async fn stats(
     State(control): State<Arc<Control>>,
     Named(event): Named<EventId>,
+    known: Known,
 ) -> Result<Answer> {
     let row = found(&control, event).await?;
     let ledger = control.ledger.meta(event).await?;
     let standing = ledger.as_ref().filter(|meta| meta.state.standing());
-    Ok(Answer::ok(json!({
+    let figures = Cached::of_data(&json!({
         "event_id": event,
         "state": row.state,
         "ledger": ledger.as_ref().map(|meta| meta.state),
@@ -156,7 +164,8 @@ pub(super) async fn stats(
         "sold": row.paid,
         "returned": row.returned,
         "version": standing.map(|meta| meta.version),
-    })))
+    }));
+    Ok(Answer::cached(&known, figures, Some(STATS_MAX_AGE_S)))
 }
 
 /// The event's row. Errors: 404.

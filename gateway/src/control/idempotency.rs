@@ -6,8 +6,9 @@
 //! a refusal below 500) is kept for `orders.key_ttl_s` and replayed with `Idempotent-Replayed: true`: the same status,
 //! `Location` and data, byte for byte; only the request id is the replay's own, so that two requests never share one in
 //! a log. An answer of 500 or above, or a refusal that passes by itself, is not kept: the next request with the key runs
-//! again, under the id of the first one's effect, and so does one whose process died before its answer was kept, once
-//! the lease is over.
+//! again, under the id of the first one's effect. A request that ends in any other way (its deadline, a client that hung
+//! up, a panic) gives its turn back, so that the next one runs at once; only where a whole process died is the lease
+//! waited for. Until then 409 `request-in-flight` says when to come again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use spike_domain::{OrderId, Reason, UserId};
 use spike_store::{KeyTurn, KeyedRequest};
+use tracing::Instrument;
 
 use super::fields::object_or_nothing;
 use super::refusal::{Refusal, Result};
@@ -50,7 +52,7 @@ pub(super) enum Turn {
     Replay(Response),
 }
 
-/// The turn of a request. Dropped without an answer, it ends with its lease.
+/// The turn of a request. Dropped without an answer, it is given back.
 pub(super) struct Claim {
     control: Arc<Control>,
     user: UserId,
@@ -58,6 +60,7 @@ pub(super) struct Claim {
     key: Box<str>,
     payload: [u8; 32],
     effect: [u8; 16],
+    /// Names the turn; 0 when there is none, or none any more.
     locked_until_ms: u64,
 }
 
@@ -98,7 +101,7 @@ impl Keyed {
     pub async fn claim(self, control: &Arc<Control>, user: UserId, route: &'static str) -> Result<Turn> {
         let Self { key, payload, fields } = self;
         fields.finish()?;
-        let mut claim = Claim {
+        let claim = Claim {
             control: control.clone(),
             user,
             route,
@@ -107,26 +110,31 @@ impl Keyed {
             effect: *OrderId::new((control.now_ms)()).bytes(),
             locked_until_ms: 0,
         };
-        match control.store.claim_key(&claim.request()).await? {
+        // A task of its own: a request that is cut off meanwhile would not know whether the turn is its own.
+        tokio::spawn(claim.take().in_current_span()).await.map_err(Refusal::internal)?
+    }
+}
+
+impl Claim {
+    async fn take(mut self) -> Result<Turn> {
+        match self.control.store.claim_key(&self.request()).await? {
             KeyTurn::Run { effect, locked_until_ms } => {
-                (claim.effect, claim.locked_until_ms) = (effect, locked_until_ms);
-                Ok(Turn::Run(claim))
+                (self.effect, self.locked_until_ms) = (effect, locked_until_ms);
+                Ok(Turn::Run(self))
             }
             KeyTurn::Replay(bytes) => replay(&bytes).map(Turn::Replay),
             KeyTurn::InFlight => Err(Refusal::new(Reason::InFlight)),
             KeyTurn::Mismatch => Err(Refusal::new(Reason::IdempotencyMismatch)),
         }
     }
-}
 
-impl Claim {
     /// The id that the effect of this request has, whoever does it.
     pub fn effect(&self) -> [u8; 16] {
         self.effect
     }
 
     /// Keeps the answer, if it decides anything, and gives it.
-    pub async fn finish(self, result: Result<Done>) -> Response {
+    pub async fn finish(mut self, result: Result<Done>) -> Response {
         fail::fail_point!("idempotency-answer");
         let kept = match &result {
             Ok(done) => Some(Kept::Done(done.clone())),
@@ -145,9 +153,12 @@ impl Claim {
             }
             None => store.release_key(&self.request(), self.locked_until_ms).await,
         };
-        if let Err(error) = noted {
-            // The effect stands; a retry finds it by its id once the lease is over.
-            tracing::warn!(%error, route = self.route, "an answer was given and could not be kept");
+        match noted {
+            Ok(()) => self.locked_until_ms = 0,
+            // The effect stands; a retry finds it by its id.
+            Err(error) => {
+                tracing::warn!(%error, route = self.route, "an answer was given and could not be kept");
+            }
         }
         result.map_or_else(IntoResponse::into_response, Done::into_response)
     }
@@ -164,6 +175,23 @@ impl Claim {
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             keep_ms: config.orders.key_ttl_s * 1000,
         }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.locked_until_ms == 0 {
+            return;
+        }
+        // What the request had begun is rolled back, or is found by the next one under the same id.
+        let left = Self { control: self.control.clone(), key: self.key.clone(), locked_until_ms: 0, ..*self };
+        let locked_until_ms = self.locked_until_ms;
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = left.control.store.release_key(&left.request(), locked_until_ms).await {
+                tracing::warn!(%error, route = left.route, "the turn of a request that was cut off ends with its lease");
+            }
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/products/{product}/inventory`: where a product's units are, and an administrator's corrections; and the ledger of
-//! both. Figures are never cached: people act on them, and they cost one row.
+//! both. Figures are cached as the catalogue is, and briefly: workers move units too. Nobody sells by them, since a sale takes
+//! its units by a condition, and a correction from figures that are no more is told so by their version.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use spike_domain::clock::rfc3339;
 use spike_domain::{ProductId, Reason};
 use spike_store::{AdjustTo, Adjustment, Expected, Inventory, MovementRow, Store};
 
+use super::cache::{Key, Loaded, Topic};
 use super::preconditions::{Known, MayMatch, tag_of};
 use super::products::{STOCK_MAX, changed};
 use super::query::LineQuery;
@@ -23,9 +25,17 @@ pub(super) async fn one(
     Named(product): Named<ProductId>,
     known: Known,
 ) -> Result<Answer> {
-    let units = control.store.inventory(product).await?.ok_or(Refusal::new(Reason::NotFound))?;
-    let tag = tag_of(units.version);
-    Ok(Answer::unless_known(&known, &tag, || Answer::ok(inventory_view(product, units))))
+    let store = control.store.clone();
+    let load = move || async move {
+        let units = store.inventory(product).await?;
+        let tag = units.map(|units| tag_of(units.version));
+        Ok(Loaded { data: units.map(|units| inventory_view(product, units)), tag })
+    };
+    let cached = control.cache.read(Key::inventory(product), load).await?;
+    if !cached.there() {
+        return Err(Refusal::new(Reason::NotFound));
+    }
+    Ok(Answer::cached(&known, cached, None))
 }
 
 /// Body: `reason`, and either `delta` (how many more, or fewer) or `available` (how many there are). The second writes
@@ -59,6 +69,12 @@ pub(super) async fn adjust(
     // Lists may be filtered by what is in stock.
     changed(&control, product).await;
     Ok(Answer::ok(inventory_view(product, units)).with_tag(&tag_of(units.version)))
+}
+
+/// Tells every cache that units of these products have moved.
+pub(super) async fn moved(control: &Control, products: impl IntoIterator<Item = ProductId>) {
+    let topics: Vec<Topic> = products.into_iter().map(Topic::Inventory).collect();
+    control.cache.changed(&topics).await;
 }
 
 /// The ledger of a product, newest first; `next_cursor` is null on the last page. A deleted product keeps its ledger.

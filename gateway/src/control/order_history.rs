@@ -14,6 +14,10 @@ use spike_store::{PaymentAttempt, ShopOrderRow};
 use super::orders::order_view;
 use super::{Answer, Control, CursorQuery, Identity, Named, Refusal, Result};
 
+/// Most attempts to pay that are shown of an order: as many as a setting may allow, so that only orders from before there
+/// was one can have more.
+pub(super) const PAYMENTS_SHOWN_MAX: usize = 100;
+
 /// Newest first; `next_cursor` is null on the last page.
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
@@ -86,9 +90,10 @@ fn spike_order_view(mut view: Value, payments: &[PaymentAttempt]) -> Value {
     view
 }
 
-/// Oldest first; one whose status is `refund-due` took money that is owed to the buyer.
+/// Oldest first, the newest [`PAYMENTS_SHOWN_MAX`]; one whose status is `refund-due` took money that is owed to the buyer.
 fn payments_view(payments: &[PaymentAttempt]) -> Value {
-    payments.iter().map(payment_view).collect()
+    let older = payments.len().saturating_sub(PAYMENTS_SHOWN_MAX);
+    payments[older..].iter().map(payment_view).collect()
 }
 
 /// An attempt to pay as its buyer sees it.

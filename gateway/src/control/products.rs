@@ -112,7 +112,7 @@ pub(super) async fn delete(
 
 /// Tells every cache.
 pub(super) async fn changed(control: &Control, product: ProductId) {
-    control.cache.changed(&[Topic::Product(product), Topic::Products]).await;
+    control.cache.changed(&[Topic::Product(product), Topic::Inventory(product), Topic::Products]).await;
 }
 
 fn product_view(row: &ProductRow) -> Value {

@@ -76,13 +76,7 @@ impl<S: Sync> FromRequestParts<S> for CursorQuery {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let mut query = Parameters::of(parts)?;
         let page_size = query.number("page_size", PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE);
-        let cursor = query.take("cursor").and_then(|text| {
-            let order = OrderId::parse(&text);
-            if order.is_none() {
-                query.wrong("cursor", "must be the next_cursor of the page before");
-            }
-            order
-        });
+        let cursor = query.order("cursor");
         query.finish(Self { cursor, page_size })
     }
 }
@@ -141,6 +135,16 @@ impl Parameters {
             self.wrong(name, message);
         }
         id
+    }
+
+    /// The last order, or attempt, of the page before.
+    pub fn order(&mut self, name: &str) -> Option<OrderId> {
+        let text = self.take(name)?;
+        let order = OrderId::parse(&text);
+        if order.is_none() {
+            self.wrong(name, "must be the next_cursor of the page before");
+        }
+        order
     }
 
     /// A text that is not empty.

@@ -148,6 +148,7 @@ routes! {
     GET "/api/v1/spike/orders" User Cold => orders::list;
     GET "/api/v1/admin/users" Admin Cold => users::list;
     PATCH "/api/v1/admin/users/{user}" Admin Cold => users::change;
+    GET "/api/v1/admin/payments" Admin Cold => payments::list;
     GET "/api/v1/admin/audit" Admin Cold => audit::list;
     POST "/api/v1/admin/spike/events" Admin Cold => events::create;
     PATCH "/api/v1/admin/spike/events/{event}" Admin Cold => events::change;

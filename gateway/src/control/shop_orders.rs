@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Value, json};
 use spike_domain::{OrderId, OrderStatus, ProductId, Reason, UserId};
 use spike_store::{Change, NewShopOrder, Placement, ShopChange, StoreError};
 use uuid::Uuid;
 
 use super::idempotency::{Done, Keyed, Turn};
 use super::order_history::{order_of, shop_order_view};
-use super::{Control, Fields, Identity, Named, Refusal, Result};
+use super::{Control, Fields, Identity, Named, Refusal, Result, inventory};
 
 /// Most products of one order.
 pub(super) const ITEMS_MAX: usize = 50;
@@ -62,6 +62,15 @@ pub(super) async fn cancel(
     Ok(claim.finish(cancelled).await)
 }
 
+/// An order whose units have just moved, as its buyer sees it, after the caches have been told.
+pub(super) async fn moved_units(control: &Control, order: OrderId, user: UserId) -> Result<Value> {
+    let seen = order_of(control, order, user).await?;
+    let items = seen["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let products = items.iter().filter_map(|item| item["product_id"].as_i64()).map(ProductId);
+    inventory::moved(control, products).await;
+    Ok(seen)
+}
+
 /// Refuses before a key is touched what is nobody's or another's: 404, whatever the key was used for.
 pub(super) async fn found(control: &Control, order: OrderId, user: UserId) -> Result<()> {
     control.store.order_status(order, user).await?.map(drop).ok_or(Refusal::new(Reason::NotFound))
@@ -85,6 +94,7 @@ async fn place(control: &Control, new: &NewShopOrder) -> Result<Done> {
     let about = |reason, data| Refusal { data: Some(data), ..Refusal::new(reason) };
     match control.store.place_shop_order(new).await? {
         Placement::Placed(row) => {
+            inventory::moved(control, new.items.keys().copied()).await;
             Ok(Done::created(format!("/api/v1/orders/{}", row.order), shop_order_view(&row, &[])))
         }
         Placement::NoSuchProduct(product) => {
@@ -110,7 +120,7 @@ async fn cancelled(control: &Control, order: OrderId, user: UserId) -> Result<Do
         Err(error) => return Err(error.into()),
     };
     match refused {
-        None | Some(OrderStatus::Cancelled) => Ok(Done::ok(order_of(control, order, user).await?)),
+        None | Some(OrderStatus::Cancelled) => Ok(Done::ok(moved_units(control, order, user).await?)),
         Some(OrderStatus::Paid) => Err(Refusal::new(Reason::OrderPaid)),
         Some(_) => Err(Refusal::new(Reason::OrderNotPending)),
     }

@@ -197,6 +197,9 @@ async fn outwait(
     };
     match monoio::time::timeout(wait, news).await {
         Ok(Some(look)) => Ok(look),
-        Ok(None) | Err(_) => core.line.look(view, user).await.map_err(drop),
+        ended => {
+            core.count(Counter::LongPollsTimedOut, u64::from(ended.is_err()));
+            core.line.look(view, user).await.map_err(drop)
+        }
     }
 }

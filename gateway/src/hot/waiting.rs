@@ -128,25 +128,41 @@ pub fn enter(core: &Rc<Core>, kind: Kind, event: EventId, user: UserId, seen: Lo
     Ok(Place { core: core.clone(), number, user, kind, mailbox })
 }
 
+impl Kind {
+    /// Those open now, and all there have been.
+    fn counters(self) -> (Counter, Counter) {
+        match self {
+            Self::Poll => (Counter::LongPollsOpen, Counter::LongPolls),
+            Self::Stream => (Counter::StreamsOpen, Counter::Streams),
+        }
+    }
+}
+
 impl Waiting {
     fn take(&self, core: &Core, kind: Kind, user: UserId) -> Result<(), Taken> {
         let (count, most) = self.count(core, kind);
         let mut of_users = self.of_users.borrow_mut();
         let held = of_users.get(&(user, kind)).copied().unwrap_or(0);
         if held >= PLACES_A_USER {
+            core.count(Counter::WaitersRefused, 1);
             return Err(Taken::ByTheUser);
         }
         if count.get() >= most {
+            core.count(Counter::WaitersRefused, 1);
             return Err(Taken::All);
         }
         count.set(count.get() + 1);
         of_users.insert((user, kind), held + 1);
+        let (open, all) = kind.counters();
+        core.count(open, 1);
+        core.count(all, 1);
         Ok(())
     }
 
     fn give_back(&self, core: &Core, kind: Kind, user: UserId) {
         let (count, _) = self.count(core, kind);
         count.set(count.get() - 1);
+        core.shared.counters.subtract(core.number, kind.counters().0, 1);
         let mut of_users = self.of_users.borrow_mut();
         match of_users.get_mut(&(user, kind)) {
             Some(held) if *held > 1 => *held -= 1,

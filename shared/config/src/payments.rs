@@ -19,8 +19,12 @@ pub struct PaymentsConfig {
     ///
     /// `SPIKE_PAYMENTS_TIMEOUT_MS`: 10 to 60000
     pub timeout_ms: u64,
+    /// Attempts to pay that an order may have.
+    ///
+    /// `SPIKE_PAYMENTS_ATTEMPTS_MAX`: 1 to 100
+    pub attempts_max: u32,
     /// How long an attempt stays without an outcome before the worker asks the provider about it, and between
-    /// two questions, in milliseconds.
+    /// two questions, in milliseconds; also how long a refund waits before it is asked for, and asked for again.
     ///
     /// `SPIKE_PAYMENTS_RESOLVE_AFTER_MS`: 10 to 3600000
     pub resolve_after_ms: u64,
@@ -41,6 +45,7 @@ impl PaymentsConfig {
             callback_secret: s.secret("callback_secret"),
             callback_window_s: s.number("callback_window_s", 1..=86_400),
             timeout_ms: s.number("timeout_ms", 10..=60_000),
+            attempts_max: s.number("attempts_max", 1..=100),
             resolve_after_ms: s.number("resolve_after_ms", 10..=3_600_000),
             give_up_after_ms: s.number("give_up_after_ms", 10..=86_400_000),
             simulated_delay_ms: s.number("simulated_delay_ms", 0..=3_600_000),

@@ -78,6 +78,9 @@ impl Reason {
             }
             Self::OrderPaid => "Nothing is left to do; look the order up.",
             Self::OrderExpired | Self::OrderNotPending => "Order again if it is still wanted.",
+            Self::PaymentAttemptsExhausted => {
+                "Order again with another means of payment; this order is cancelled at its deadline."
+            }
             Self::RefundDue => "Do not pay again: the money comes back. Order again if it is still wanted.",
         }
     }

@@ -49,13 +49,18 @@ pub enum AttemptStatus {
     Captured,
     /// No money was taken.
     Declined,
-    /// The money was taken and the order could not be paid with it: it must be given back. Final.
+    /// The money was taken and the order could not be paid with it: it must be given back.
     RefundDue,
+    /// The money was given back. Final.
+    Refunded,
+    /// The provider will not give it back: somebody has to see to it. Final.
+    RefundFailed,
 }
 
 impl AttemptStatus {
     /// Every status, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Open, Self::Captured, Self::Declined, Self::RefundDue];
+    pub const ALL: [Self; 6] =
+        [Self::Open, Self::Captured, Self::Declined, Self::RefundDue, Self::Refunded, Self::RefundFailed];
 
     /// The number kept in the database.
     pub fn code(self) -> i8 {
@@ -64,6 +69,20 @@ impl AttemptStatus {
             Self::Captured => 2,
             Self::Declined => 3,
             Self::RefundDue => 4,
+            Self::Refunded => 5,
+            Self::RefundFailed => 6,
+        }
+    }
+
+    /// Its word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::RefundDue => "refund-due",
+            Self::Refunded => "refunded",
+            Self::RefundFailed => "refund-failed",
         }
     }
 
@@ -91,6 +110,7 @@ mod tests {
     fn codes_read_back() {
         for status in AttemptStatus::ALL {
             assert_eq!(AttemptStatus::from_code(status.code()), Some(status));
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
         assert_eq!(AttemptStatus::from_code(0), None);
     }

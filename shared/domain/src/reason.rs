@@ -78,6 +78,7 @@ reasons! {
     OrderExpired = 2103, 409, "order-expired", "The time to pay this order is over.";
     OrderNotPending = 2104, 409, "order-not-pending", "The order has ended; it cannot be paid or cancelled any more.";
     RefundDue = 2105, 409, "refund-due", "The money came after the order had ended; it will be given back.";
+    PaymentAttemptsExhausted = 2106, 409, "payment-attempts-exhausted", "This order has been tried to pay too often.";
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod signature;
 mod simulated;
 
 pub use callback::{BadCallback, Callback, receive};
-pub use provider::{Charge, PaymentProvider, ProviderError, Standing};
+pub use provider::{Charge, PaymentProvider, ProviderError, Refund, Standing};
 pub use settle::{settle, show_paid};
 pub use signature::{BadSignature, SIGNATURE_HEADER, sign, verify};
 pub use simulated::{Deliver, Simulate, SimulatedProvider};

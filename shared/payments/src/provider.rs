@@ -28,6 +28,15 @@ pub enum Standing {
     Decided(Verdict),
 }
 
+/// What became of a wish to give money back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refund {
+    /// It is given back, by this call or by one before it.
+    Made,
+    /// It will not be: the provider has not captured it, or refuses.
+    Refused,
+}
+
 /// Why there is no answer. Whether money was taken is not known then.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -47,4 +56,7 @@ pub trait PaymentProvider: Send + Sync {
     /// Gives an attempt up: one that it never heard of is declined for good, whoever charges it afterwards. Returns how
     /// the attempt stands now; a charge that was faster keeps its verdict.
     fn void(&self, attempt: AttemptId) -> BoxFuture<'_, Result<Standing, ProviderError>>;
+
+    /// Gives the money of a captured attempt back, once an attempt however often it is asked for.
+    fn refund(&self, attempt: AttemptId, amount: Money) -> BoxFuture<'_, Result<Refund, ProviderError>>;
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use serde::{Deserialize, Serialize};
-use spike_domain::{AttemptId, Verdict};
+use spike_domain::{AttemptId, Money, Verdict};
 use spike_store::Store;
 
-use crate::{Callback, Charge, PaymentProvider, ProviderError, Standing};
+use crate::{Callback, Charge, PaymentProvider, ProviderError, Refund, Standing};
 
 /// Callbacks that `duplicate-callback` sends at once.
 const DUPLICATES: usize = 3;
@@ -121,6 +121,15 @@ impl PaymentProvider for SimulatedProvider {
             let voided = self.store.record_simulated(attempt, Verdict::Declined, 0).await;
             voided.map_err(ProviderError::Unavailable)?;
             self.standing(attempt).await
+        }
+        .boxed()
+    }
+
+    /// All of it: its books know no amounts.
+    fn refund(&self, attempt: AttemptId, _: Money) -> BoxFuture<'_, Result<Refund, ProviderError>> {
+        async move {
+            let made = self.store.refund_simulated(attempt).await.map_err(ProviderError::Unavailable)?;
+            Ok(if made { Refund::Made } else { Refund::Refused })
         }
         .boxed()
     }

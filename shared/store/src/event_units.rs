@@ -32,10 +32,10 @@ impl Store {
     /// Every event with units to move.
     pub async fn units_to_move(&self) -> Result<Vec<UnitsToMove>> {
         let text = "SELECT id, epoch, paid > sold AS sell, state = ? AND reserved + returned < total AS free \
-             FROM spike_events WHERE paid > sold OR state = ? AND reserved + returned < total ORDER BY id";
+             FROM spike_events WHERE units_due = 1 ORDER BY id";
         read!(self, |conn| {
             let closed = EventState::Closed.code();
-            let rows = query(text).bind(closed).bind(closed).fetch_all(conn).await?;
+            let rows = query(text).bind(closed).fetch_all(conn).await?;
             let flag = |row, name| Ok::<_, StoreError>(at::<i64>(row, name)? != 0);
             let mut found = Vec::with_capacity(rows.len());
             for row in &rows {

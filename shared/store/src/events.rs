@@ -169,11 +169,17 @@ impl Store {
     pub async fn events_for_gateways(&self) -> Result<Vec<EventRow>> {
         let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM spike_events WHERE archived_at_ms IS NULL AND \
-             (state <> ? OR updated_at_ms > {now} - ?) ORDER BY id"
+            "SELECT {COLUMNS} FROM spike_events WHERE state IN (?, ?, ?) AND archived_at_ms IS NULL UNION ALL \
+             SELECT {COLUMNS} FROM spike_events WHERE state = ? AND updated_at_ms > {now} - ? \
+             AND archived_at_ms IS NULL ORDER BY id"
         ));
         read!(self, |conn| {
-            let query = query(text).bind(EventState::Closed.code()).bind(signed(Self::CLOSED_LATELY_MS));
+            let query = query(text)
+                .bind(EventState::Scheduled.code())
+                .bind(EventState::Open.code())
+                .bind(EventState::Paused.code())
+                .bind(EventState::Closed.code())
+                .bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(EventRow::read).collect()
         })
     }
@@ -181,17 +187,20 @@ impl Store {
     /// Every event whose ledger must stand: open, paused, closed lately, or closed with open restock markers or with
     /// units that have not gone back to the inventory yet.
     pub async fn events_to_watch(&self) -> Result<Vec<WatchedEvent>> {
-        let now = self.dialect().now_ms();
+        let (now, closed) = (self.dialect().now_ms(), EventState::Closed.code());
         let text = AssertSqlSafe(format!(
-            "SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state IN (?, ?) OR e.state = ? AND \
-             e.archived_at_ms IS NULL AND (e.updated_at_ms > {now} - ? OR e.reserved + e.returned < e.total OR EXISTS (SELECT 1 \
-             FROM restock_outbox m WHERE m.done_at_ms IS NULL AND m.event_id = e.id)) ORDER BY e.id"
+            "SELECT id, epoch, state FROM spike_events WHERE state IN (?, ?) \
+             UNION SELECT id, epoch, state FROM spike_events WHERE state = {closed} AND updated_at_ms > {now} - ? \
+             AND archived_at_ms IS NULL \
+             UNION SELECT id, epoch, state FROM spike_events \
+             WHERE units_due = 1 AND state = {closed} AND archived_at_ms IS NULL AND reserved + returned < total \
+             UNION SELECT e.id, e.epoch, e.state FROM spike_events e WHERE e.state = {closed} AND e.archived_at_ms IS NULL \
+             AND e.id IN (SELECT m.event_id FROM restock_outbox m WHERE m.done_at_ms IS NULL) ORDER BY id"
         ));
         read!(self, |conn| {
             let query = query(text)
                 .bind(EventState::Open.code())
                 .bind(EventState::Paused.code())
-                .bind(EventState::Closed.code())
                 .bind(signed(Self::CLOSED_LATELY_MS));
             query.fetch_all(conn).await?.iter().map(WatchedEvent::read).collect()
         })

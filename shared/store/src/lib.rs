@@ -43,6 +43,7 @@ mod purge;
 mod query;
 mod rebuild;
 mod refresh;
+mod refunds;
 mod restock;
 mod returns;
 mod revocations;
@@ -54,6 +55,7 @@ mod simulated_payments;
 mod sql;
 mod sqlite;
 mod transaction;
+mod untold;
 mod users;
 
 pub use accounts::{ChangedUser, UserChange, UserFilter};

@@ -46,11 +46,13 @@ pub enum Begun {
     Recorded(PaymentAttempt),
     /// Another attempt of this order has no verdict yet.
     InProgress(AttemptId),
+    /// The order was tried as often as an order may be, and is still to be paid.
+    TooOften,
     /// The order is not to be paid: its status. PENDING here means that its deadline has passed.
     NotPayable(OrderStatus),
 }
 
-const COLUMNS: &str = "attempt_id, order_id, event_id, user_id, amount_minor, currency, status, untold, \
+pub(crate) const COLUMNS: &str = "attempt_id, order_id, event_id, user_id, amount_minor, currency, status, untold, \
      created_at_ms, updated_at_ms";
 
 /// A table of orders, and what its id and its event are called in it.
@@ -61,23 +63,39 @@ const SPIKE: Columns = ["spike_orders", "order_id", "event_id"];
 const OPEN: i8 = 1;
 const CAPTURED: i8 = 2;
 const DECLINED: i8 = 3;
-const REFUND_DUE: i8 = 4;
+pub(crate) const REFUND_DUE: i8 = 4;
+pub(crate) const REFUNDED: i8 = 5;
+pub(crate) const REFUND_FAILED: i8 = 6;
 
 impl Store {
     /// Records an attempt to pay an order of `user`, of either kind, if it is pending and within its deadline by the
-    /// database's clock. Errors: `NotFound`, also for another user's order.
-    pub async fn begin_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
-        match self.try_payment(attempt, order, user).await? {
+    /// database's clock and has fewer than `attempts_max`. Errors: `NotFound`, also for another user's order.
+    pub async fn begin_payment(
+        &self,
+        attempt: AttemptId,
+        order: OrderId,
+        user: UserId,
+        attempts_max: u32,
+    ) -> Result<Begun> {
+        match self.try_payment(attempt, order, user, attempts_max).await? {
             // Either its deadline has passed, or the attempt that was in the way ended a moment ago.
-            Begun::NotPayable(OrderStatus::Pending) => self.try_payment(attempt, order, user).await,
+            Begun::NotPayable(OrderStatus::Pending) => {
+                self.try_payment(attempt, order, user, attempts_max).await
+            }
             begun => Ok(begun),
         }
     }
 
-    async fn try_payment(&self, attempt: AttemptId, order: OrderId, user: UserId) -> Result<Begun> {
+    async fn try_payment(
+        &self,
+        attempt: AttemptId,
+        order: OrderId,
+        user: UserId,
+        attempts_max: u32,
+    ) -> Result<Begun> {
         let recorded = transact!(self, |tx| {
-            Ok(record(tx, attempt, order, user, SHOP).await?
-                || record(tx, attempt, order, user, SPIKE).await?)
+            Ok(record(tx, attempt, order, user, SHOP, attempts_max).await?
+                || record(tx, attempt, order, user, SPIKE, attempts_max).await?)
         });
         match recorded {
             Ok(_) | Err(StoreError::Conflict { what: Conflict::Other }) => {}
@@ -97,6 +115,9 @@ impl Store {
         let open = others.iter().find(|other| other.status == AttemptStatus::Open);
         Ok(match open.filter(|_| status == OrderStatus::Pending) {
             Some(open) => Begun::InProgress(open.attempt),
+            None if status == OrderStatus::Pending && others.len() >= attempts_max as usize => {
+                Begun::TooOften
+            }
             None => Begun::NotPayable(status),
         })
     }
@@ -170,21 +191,6 @@ impl Store {
         })
     }
 
-    /// Attempts that have paid a spike order whose ledger has not been told, at most `limit`.
-    pub async fn untold_payments(&self, limit: u32) -> Result<Vec<PaymentAttempt>> {
-        let text = format!("SELECT {COLUMNS} FROM payment_attempts WHERE untold = 1 LIMIT {limit}");
-        read!(self, |conn| { rows_of_text(conn, text).await?.iter().map(PaymentAttempt::read).collect() })
-    }
-
-    /// Notes that the ledger has been told of a paid order.
-    pub async fn payment_told(&self, attempt: AttemptId) -> Result<()> {
-        transact!(self, |tx| {
-            let text = "UPDATE payment_attempts SET untold = NULL WHERE attempt_id = ? AND untold = 1";
-            query(text).bind(&attempt.bytes()[..]).execute(tx).await?;
-            Ok(())
-        })
-    }
-
     /// The status of an order of this user, of either kind; another user's order is as absent as an unknown one.
     pub async fn order_status(&self, order: OrderId, user: UserId) -> Result<Option<OrderStatus>> {
         read!(self, |conn| {
@@ -209,15 +215,18 @@ async fn record(
     order: OrderId,
     user: UserId,
     [table, id, event]: Columns,
+    attempts_max: u32,
 ) -> Result<bool> {
     let (now, pending) = (tx.dialect().now_ms(), OrderStatus::Pending.code());
     let text = AssertSqlSafe(format!(
         "INSERT INTO payment_attempts (attempt_id, order_id, event_id, user_id, amount_minor, currency, status, \
          created_at_ms, updated_at_ms) \
          SELECT ?, {id}, {event}, user_id, amount_minor, currency, {OPEN}, {now}, {now} FROM {table} \
-         WHERE {id} = ? AND user_id = ? AND status = {pending} AND expires_at_ms > {now}"
+         WHERE {id} = ? AND user_id = ? AND status = {pending} AND expires_at_ms > {now} \
+         AND (SELECT COUNT(*) FROM payment_attempts tried WHERE tried.order_id = ?) < {attempts_max}"
     ));
     let insert = query(text).bind(&attempt.bytes()[..]).bind(&order.bytes()[..]).bind(user.0);
+    let insert = insert.bind(&order.bytes()[..]);
     Ok(insert.execute(tx).await?.rows == 1)
 }
 
@@ -244,7 +253,7 @@ async fn capture(tx: &mut Conn, found: &PaymentAttempt) -> Result<PaymentAttempt
 }
 
 /// The one conditional update of an attempt: whether this call took the step.
-async fn step(tx: &mut Conn, attempt: AttemptId, from: i8, to: i8) -> Result<bool> {
+pub(crate) async fn step(tx: &mut Conn, attempt: AttemptId, from: i8, to: i8) -> Result<bool> {
     let now = tx.dialect().now_ms();
     let text = AssertSqlSafe(format!(
         "UPDATE payment_attempts SET status = {to}, updated_at_ms = {now} WHERE attempt_id = ? AND status = {from}"
@@ -252,13 +261,13 @@ async fn step(tx: &mut Conn, attempt: AttemptId, from: i8, to: i8) -> Result<boo
     Ok(query(text).bind(&attempt.bytes()[..]).execute(tx).await?.rows == 1)
 }
 
-async fn reread(tx: &mut Conn, attempt: AttemptId) -> Result<PaymentAttempt> {
+pub(crate) async fn reread(tx: &mut Conn, attempt: AttemptId) -> Result<PaymentAttempt> {
     let text = AssertSqlSafe(format!("SELECT {COLUMNS} FROM payment_attempts WHERE attempt_id = ?"));
     PaymentAttempt::read(&query(text).bind(&attempt.bytes()[..]).fetch_one(tx).await?)
 }
 
 impl PaymentAttempt {
-    fn read(row: &Row) -> Result<Self> {
+    pub(crate) fn read(row: &Row) -> Result<Self> {
         let code: i8 = at(row, "status")?;
         let status = AttemptStatus::from_code(code);
         let untold: Option<i8> = at(row, "untold")?;
@@ -282,6 +291,9 @@ mod tests {
 
     #[test]
     fn the_numbers_in_the_statements_are_the_domains() {
-        assert_eq!(AttemptStatus::ALL.map(AttemptStatus::code), [OPEN, CAPTURED, DECLINED, REFUND_DUE]);
+        assert_eq!(
+            AttemptStatus::ALL.map(AttemptStatus::code),
+            [OPEN, CAPTURED, DECLINED, REFUND_DUE, REFUNDED, REFUND_FAILED]
+        );
     }
 }

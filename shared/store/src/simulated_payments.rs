@@ -52,4 +52,17 @@ impl Store {
             Ok(Some((settled == 1).then_some(verdict)))
         })
     }
+
+    /// Gives the money of a charge back, once however often it is asked for. Whether it has been given back; not where
+    /// none was captured.
+    pub async fn refund_simulated(&self, attempt: AttemptId) -> Result<bool> {
+        transact!(self, |tx| {
+            let now = tx.dialect().now_ms();
+            let text = AssertSqlSafe(format!(
+                "UPDATE simulated_payments SET refunded_at_ms = COALESCE(refunded_at_ms, {now}) \
+                 WHERE attempt_id = ? AND captured = 1 AND settles_at_ms <= {now}"
+            ));
+            Ok(query(text).bind(&attempt.bytes()[..]).execute(tx).await?.rows == 1)
+        })
+    }
 }

@@ -84,6 +84,18 @@ counters! {
     ReserveCalls Counter "spike_gateway_reserve_calls_total" "Calls of the reserve script.";
     /// Buyers carried by those calls; divided by the calls it is the mean batch.
     ReserveBuyers Counter "spike_gateway_reserve_buyers_total" "Buyers carried by reserve calls.";
+    /// Long polls that wait now.
+    LongPollsOpen Gauge "spike_gateway_long_polls_open" "Long polls that wait now.";
+    /// Long polls that waited.
+    LongPolls Counter "spike_gateway_long_polls_total" "Long polls that waited.";
+    /// Of these, those whose time ran out before there was news.
+    LongPollsTimedOut Counter "spike_gateway_long_polls_timed_out_total" "Long polls whose time ran out before there was news.";
+    /// Streams of server-sent events open now.
+    StreamsOpen Gauge "spike_gateway_streams_open" "Streams of server-sent events open now.";
+    /// Streams of server-sent events opened.
+    Streams Counter "spike_gateway_streams_total" "Streams of server-sent events opened.";
+    /// Polls that were answered at once and streams that were refused for want of a place.
+    WaitersRefused Counter "spike_gateway_waiters_refused_total" "Waiters refused a place: answered at once, or told to come again.";
     /// Connections to Redis opened again after a loss.
     RedisReconnects Counter "spike_gateway_redis_reconnects_total" "Reconnections to Redis.";
 }

@@ -17,6 +17,7 @@ use spike_stock::reserve::{Buyer, Decision};
 use spike_stock::stock::Timeouts as StockTimeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, DeadLetter, LetterFilter, NewEvent, NewProduct, Store};
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -218,6 +219,14 @@ impl Sale {
         self.set("SPIKE_DATABASE_ACQUIRE_TIMEOUT_MS", "500");
         self.set("SPIKE_DATABASE_STATEMENT_TIMEOUT_MS", "2000");
         proxy
+    }
+
+    /// A transaction with one statement in it, which ends in nothing when it is dropped.
+    pub async fn hold(&self, statement: &str) -> MySqlConnection {
+        let mut conn = MySqlConnection::connect(&self.database_url).await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut conn).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
+        conn
     }
 
     /// SQL on this sale's database; `orders` is replaced by nothing, so name tables plainly.

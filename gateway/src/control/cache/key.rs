@@ -13,6 +13,8 @@ pub(super) const SLOTS: usize = 1024;
 pub enum Topic {
     /// One product.
     Product(ProductId),
+    /// Where the units of one product are.
+    Inventory(ProductId),
     /// Every list of products.
     Products,
     /// Every list of events.
@@ -37,6 +39,12 @@ impl Key {
         Self { topic, brief: false, name: topic.to_string() }
     }
 
+    /// Where a product's units are. Workers move them too, and tell nobody here.
+    pub fn inventory(product: ProductId) -> Self {
+        let topic = Topic::Inventory(product);
+        Self { topic, brief: true, name: topic.to_string() }
+    }
+
     /// A page of the catalogue. What is in stock changes with every order.
     pub fn products(list: &ProductList) -> Self {
         let name = format!("{}:{list:?}", Topic::Products);
@@ -56,10 +64,9 @@ impl Topic {
         match self {
             Self::Products => 0,
             Self::Events => 1,
-            Self::Product(product) => {
-                let others = i64::try_from(SLOTS - 2).expect("few");
-                2 + usize::try_from(product.0.rem_euclid(others)).expect("below the slots")
-            }
+            Self::Product(product) => of_product(product),
+            // Half of them away, so that the two of a product do not share one.
+            Self::Inventory(product) => 2 + (of_product(product) - 2 + (SLOTS - 2) / 2) % (SLOTS - 2),
         }
     }
 
@@ -68,7 +75,11 @@ impl Topic {
         match text {
             "products" => Some(Self::Products),
             "events" => Some(Self::Events),
-            _ => ProductId::parse(text.strip_prefix("product:")?).map(Self::Product),
+            _ => match text.split_once(':')? {
+                ("product", id) => ProductId::parse(id).map(Self::Product),
+                ("inventory", id) => ProductId::parse(id).map(Self::Inventory),
+                _ => None,
+            },
         }
     }
 }
@@ -77,10 +88,16 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Product(product) => write!(f, "product:{product}"),
+            Self::Inventory(product) => write!(f, "inventory:{product}"),
             Self::Products => f.write_str("products"),
             Self::Events => f.write_str("events"),
         }
     }
+}
+
+fn of_product(product: ProductId) -> usize {
+    let others = i64::try_from(SLOTS - 2).expect("few");
+    2 + usize::try_from(product.0.rem_euclid(others)).expect("below the slots")
 }
 
 #[cfg(test)]
@@ -96,6 +113,8 @@ mod tests {
             Topic::Events,
             Topic::Product(ProductId(7)),
             Topic::Product(ProductId(i64::MAX)),
+            Topic::Inventory(ProductId(7)),
+            Topic::Inventory(ProductId(i64::MAX)),
         ] {
             assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
             assert!(topic.slot() < SLOTS);
@@ -104,6 +123,7 @@ mod tests {
             assert_eq!(Topic::parse(text), None, "{text:?}");
         }
         assert_ne!(Topic::Product(ProductId(1)).slot(), Topic::Products.slot());
+        assert_ne!(Topic::Product(ProductId(1)).slot(), Topic::Inventory(ProductId(1)).slot());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The read cache of the catalogue: products by id, pages of products, pages of events.
+//! The read cache of the catalogue: products by id, their inventories, pages of products, pages of events.
 //!
 //! A read looks into this process ([`local`], a second), then into Redis ([`shared`], where there is one; tens of
 //! seconds), then into the database. What is missed by many at once is read once ([`flights`]); what has just stopped
@@ -6,7 +6,7 @@
 //! before it here and in Redis, and within a moment in every other gateway; should that message be lost, the second
 //! and the epochs in Redis do it. Without Redis everything works as before, from this process alone.
 //!
-//! Not cached: inventories (people act on them, and they cost one row), orders, accounts, anything of one person.
+//! Not cached: orders, accounts, anything of one person.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -169,9 +169,15 @@ impl Drop for Cache {
 }
 
 impl Cached {
+    /// An answer that is not kept, tagged by what it says.
+    pub fn of_data(data: &Value) -> Self {
+        let json = data.to_string();
+        Self { tag: tag_of_content(&json).into(), json: json.into() }
+    }
+
     fn of(loaded: Loaded) -> Self {
         let json = loaded.data.map(|data| data.to_string()).unwrap_or_default();
-        let tag = loaded.tag.unwrap_or_else(|| format!("W/\"{}\"", Sha1::from(json.as_bytes()).digest()));
+        let tag = loaded.tag.unwrap_or_else(|| tag_of_content(&json));
         Self { json: json.into(), tag: tag.into() }
     }
 
@@ -179,6 +185,10 @@ impl Cached {
     pub fn there(&self) -> bool {
         !self.json.is_empty()
     }
+}
+
+fn tag_of_content(json: &str) -> String {
+    format!("W/\"{}\"", Sha1::from(json.as_bytes()).digest())
 }
 
 impl CacheCounts {

@@ -29,7 +29,9 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
             .answers_with(304, "Unchanged", json!({}), &["ETag"]),
         ("GET", "/api/v1/spike/events/{event}/stats") => {
             operation("getEventStats", "The sale at this moment, from the ledger")
-                .answers(200, "The figures", named("EventStats"), &[])
+                .takes("IfNoneMatch")
+                .answers(200, "The figures", named("EventStats"), &["ETag", "Cache-Control"])
+                .answers_with(304, "The client has them", json!({}), &["ETag", "Cache-Control"])
         }
         ("POST", "/api/v1/spike/events/{event}/orders") => buy(),
         ("GET", "/api/v1/spike/events/{event}/orders/mine") => {

@@ -1,14 +1,15 @@
 //! Orders of both kinds and their payment, described.
 
 use serde_json::{Value, json};
-use spike_domain::Reason;
+use spike_domain::{AttemptStatus, Reason};
 use spike_payments::Simulate;
 
 use super::events::cursor_page_of;
 use super::operation::Operation;
 use super::schema::{
-    count, id, list, moment, money, named, object, optional, request, required, units, uuid, word,
+    count, id, list, moment, money, named, nullable, object, optional, request, required, units, uuid, word,
 };
+use crate::control::order_history::PAYMENTS_SHOWN_MAX;
 use crate::control::shop_orders::{AMOUNT_MINOR_MAX, ITEMS_MAX, QUANTITY_MAX};
 
 pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
@@ -30,6 +31,13 @@ pub(super) fn describe(method: &str, path: &str) -> Option<Operation> {
                 .refuses(&[Reason::OrderPaid, Reason::OrderNotPending])
         }
         ("POST", "/api/v1/payments/callback") => callback(),
+        ("GET", "/api/v1/admin/payments") => {
+            operation("listPayments", "Attempts to pay of everybody, newest first")
+                .notes("`refund-due` is money that the worker is giving back; `refund-failed` is what the provider will not give back, so that somebody has to see to it.")
+                .by_cursor()
+                .query("status", "Only those that stand so.", attempt_status())
+                .answers(200, "A page of attempts", cursor_page_of("AnyPayment"), &[])
+        }
         _ => return None,
     })
 }
@@ -64,6 +72,7 @@ fn pay() -> Operation {
         .refuses(&[
             Reason::PaymentDeclined,
             Reason::PaymentInProgress,
+            Reason::PaymentAttemptsExhausted,
             Reason::OrderPaid,
             Reason::OrderExpired,
             Reason::OrderNotPending,
@@ -86,12 +95,26 @@ fn callback() -> Operation {
 }
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    let payment = object([
-        required("attempt_id", uuid()),
-        required("status", attempt_status()),
-        required("amount", named("Money")),
-        required("created_at", moment()),
-        required("updated_at", moment()),
+    let seen = || {
+        [
+            required("attempt_id", uuid()),
+            required("status", attempt_status()),
+            required("amount", named("Money")),
+            required("created_at", moment()),
+            required("updated_at", moment()),
+        ]
+    };
+    let payment = object(seen());
+    let [attempt, status, amount, created, updated] = seen();
+    let any_payment = object([
+        attempt,
+        status,
+        amount,
+        created,
+        updated,
+        required("order_id", uuid()),
+        required("event_id", nullable(id())),
+        required("user_id", id()),
     ]);
     let item = object([
         required("product_id", id()),
@@ -107,21 +130,28 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         required("created_at", moment()),
         required("expires_at", moment()),
         required("updated_at", moment()),
-        required("payments", list(named("Payment"))),
+        required("payments", payments()),
     ]);
     let mut spike_order = super::events::spike_order();
     spike_order["properties"]["kind"] = json!({ "const": "spike" });
-    spike_order["properties"]["payments"] = list(named("Payment"));
+    spike_order["properties"]["payments"] = payments();
     if let Some(names) = spike_order["required"].as_array_mut() {
         names.extend(["kind".into(), "payments".into()]);
     }
     vec![
         ("Payment", payment),
+        ("AnyPayment", any_payment),
         ("ShopOrder", shop_order),
         ("AnyOrder", json!({ "oneOf": [named("ShopOrder"), spike_order] })),
     ]
 }
 
+fn payments() -> Value {
+    let mut payments = list(named("Payment"));
+    payments["maxItems"] = PAYMENTS_SHOWN_MAX.into();
+    payments
+}
+
 fn attempt_status() -> Value {
-    word(["open", "captured", "declined", "refund-due"])
+    word(AttemptStatus::ALL.map(AttemptStatus::as_str))
 }

@@ -130,6 +130,8 @@ fn response(status: u16, reasons: &[Reason]) -> Value {
         401 => names.push("WWW-Authenticate"),
         429 => names.extend(["Retry-After", "RateLimit-Policy", "RateLimit"]),
         503 => names.push("Retry-After"),
+        // Only some of the reasons that share this status say how long to wait.
+        _ if reasons.contains(&Reason::InFlight) => names.push("Retry-After?"),
         _ => {}
     }
     let described: Vec<_> = reasons

@@ -1,6 +1,7 @@
-//! Paying: the buyer's wish and the provider's callback. The provider is the simulated one of `spike_payments`.
+//! Paying: the buyer's wish, the provider's callback, and the administrators' list. The provider is the simulated one of `spike_payments`.
 
 mod callback;
+mod list;
 mod pay;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use spike_stock::Stock;
 use spike_store::Store;
 
 pub(super) use callback::callback;
+pub(super) use list::list;
 pub(super) use pay::pay;
 
 /// The provider of this process. Its callbacks do not leave it: they are signed and handed to the function that also

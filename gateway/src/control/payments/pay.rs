@@ -13,8 +13,8 @@ use spike_store::{Begun, PaymentAttempt};
 use uuid::Uuid;
 
 use crate::control::idempotency::{Done, Keyed, Turn};
-use crate::control::order_history::{order_of, payment_view};
-use crate::control::shop_orders::found;
+use crate::control::order_history::payment_view;
+use crate::control::shop_orders::{found, moved_units};
 use crate::control::{Control, Fields, Identity, Named, Refusal, Result};
 
 /// Body: nothing, or outside prod `simulate`: how the simulated provider behaves (`success`, `decline`, `timeout`,
@@ -54,11 +54,16 @@ async fn charged(
     user: UserId,
     simulate: Simulate,
 ) -> Result<Done> {
-    let recorded = match control.store.begin_payment(attempt, order, user).await? {
+    let attempts_max = control.config.payments.attempts_max;
+    let recorded = match control.store.begin_payment(attempt, order, user, attempts_max).await? {
         Begun::Recorded(recorded) => recorded,
         Begun::InProgress(other) => {
             let data = Some(json!({ "attempt_id": other }));
             return Err(Refusal { data, ..Refusal::new(Reason::PaymentInProgress) });
+        }
+        Begun::TooOften => {
+            let data = Some(json!({ "attempts_max": attempts_max }));
+            return Err(Refusal { data, ..Refusal::new(Reason::PaymentAttemptsExhausted) });
         }
         Begun::NotPayable(status) => return Err(Refusal::new(not_payable(status))),
     };
@@ -83,9 +88,11 @@ async fn charged(
 
 async fn outcome(control: &Control, payment: &PaymentAttempt) -> Result<Done> {
     match payment.status {
-        AttemptStatus::Captured => Ok(Done::ok(order_of(control, payment.order, payment.user).await?)),
+        AttemptStatus::Captured => Ok(Done::ok(moved_units(control, payment.order, payment.user).await?)),
         AttemptStatus::Declined => Err(about(Reason::PaymentDeclined, payment)),
-        AttemptStatus::RefundDue => Err(about(Reason::RefundDue, payment)),
+        AttemptStatus::RefundDue | AttemptStatus::Refunded | AttemptStatus::RefundFailed => {
+            Err(about(Reason::RefundDue, payment))
+        }
         AttemptStatus::Open => Err(unknown(payment)),
     }
 }

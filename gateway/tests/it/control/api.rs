@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,6 +18,7 @@ use spike_gateway::tokens::Tokens;
 use spike_stock::Stock;
 use spike_stock::stock::Timeouts;
 use spike_store::{DatabaseSettings, NewAudit, NewSession, NewUser, SessionRules, Store};
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 use tower::ServiceExt;
 
 use crate::contract::conformity;
@@ -34,6 +35,7 @@ pub struct Api {
     pub router: Router,
     tokens: Arc<Tokens>,
     database: String,
+    database_url: String,
 }
 
 /// An answer that has been read.
@@ -42,6 +44,18 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Value,
+}
+
+/// Runs `probe` until it gives a value, for half a minute at most.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl Api {
@@ -69,7 +83,7 @@ impl Api {
         let mut config = Config::load(None, env).unwrap();
         change(&mut config);
         let config = Arc::new(config);
-        let database = url.rsplit('/').next().unwrap().to_owned();
+        let (database, database_url) = (url.rsplit('/').next().unwrap().to_owned(), url.clone());
         let settings = DatabaseSettings {
             url,
             connections_min: 0,
@@ -90,7 +104,7 @@ impl Api {
         control.worker_wait = Duration::from_secs(2);
         let control = Arc::new(control);
         let router = router(control.clone());
-        Self { store, ledger, redis, config, ahead_ms, tokens, router, control, database }
+        Self { store, ledger, redis, config, ahead_ms, tokens, router, control, database, database_url }
     }
 
     /// Another gateway's control API on the same servers, on a connection of its own.
@@ -123,6 +137,14 @@ impl Api {
         };
         let started = self.store.create_session(new, &rules, &NewAudit::default()).await.unwrap().unwrap();
         (id, self.tokens.mint(user, role, id, started.generation, now_ms() / 1000))
+    }
+
+    /// A transaction with these statements in it, which ends in nothing when it is dropped.
+    pub async fn hold(&self, statement: &str) -> MySqlConnection {
+        let mut conn = MySqlConnection::connect(&self.database_url).await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut conn).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(&mut conn).await.unwrap();
+        conn
     }
 
     /// What only an operator at the database could do.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::Api;
+use super::shop::Shop;
 
 /// A database that counts how often it is asked, and answers with that number once it is let.
 #[derive(Clone)]
@@ -211,4 +212,40 @@ async fn two_gateways_show_the_same_catalogue() {
     let page = api.get("/products", None).await;
     let tag = page.headers["etag"].to_str().unwrap();
     assert_eq!(api.with(("GET", "/products"), None, ("if-none-match", tag), None).await.status, 304);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inventories_are_read_once_and_every_gateway_sees_an_order_at_once() {
+    let shop = Shop::open_with(&[("SPIKE_CACHE_LOCAL_MS", "60000")]).await;
+    let path = format!("/products/{}/inventory", shop.products[0]);
+    let available = async || shop.api.get(&path, None).await.data()["available"].clone();
+    // What tells nobody, a worker say, is seen when the time is over: a minute in this test.
+    let mut units = 20;
+    until("a change that nobody tells of is not seen", async || {
+        units += 2;
+        shop.api.sql(&format!("UPDATE inventory SET available = {units}"));
+        let before = available().await;
+        shop.api.sql(&format!("UPDATE inventory SET available = {}", units + 1));
+        before == available().await
+    })
+    .await;
+    shop.api.sql("UPDATE inventory SET available = 10");
+    let order = shop.order([3, 0]).await;
+    assert_eq!(available().await, 7, "after an order");
+    shop.press(&format!("/orders/{order}/cancel"), "c", &json!({})).await;
+    assert_eq!(available().await, 10, "after its cancellation");
+    let order = shop.order([2, 0]).await;
+    assert_eq!(shop.pay(order, "p", "success").await.status, 200);
+    assert_eq!(shop.api.get(&path, None).await.data()["sold"], 2);
+    // Another gateway, that has read them before.
+    let beside = shop.api.beside();
+    let seen = async || {
+        let request = Api::request("GET", &path, None).body(Body::empty()).unwrap();
+        let answer = beside.clone().oneshot(request).await.unwrap();
+        let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["data"]["available"].clone()
+    };
+    assert_eq!(seen().await, 8);
+    shop.order([1, 0]).await;
+    until("the other gateway hears of it", async || seen().await == 7).await;
 }

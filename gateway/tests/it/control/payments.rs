@@ -1,7 +1,6 @@
 //! Paying over REST: every outcome the provider can have, its callbacks, and what nobody may do.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use serde_json::json;
@@ -10,22 +9,16 @@ use spike_domain::clock::now_ms;
 use spike_payments::sign;
 
 use super::Api;
-use super::api::Answer;
+use super::api::{Answer, eventually};
 use super::shop::Shop;
 
 /// Waits until an order and its payments stand as they are to.
 async fn until(shop: &Shop, order: OrderId, status: &str, payments: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually(&format!("{status} {payments:?}"), async || {
         let (seen, attempts) = shop.standing(order).await;
-        if (seen.as_str(), attempts.iter().map(String::as_str).collect::<Vec<_>>().as_slice())
-            == (status, payments)
-        {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{seen} {attempts:?}, never {status} {payments:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (seen == status && attempts == payments).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,14 +61,11 @@ async fn a_payment_without_an_outcome_is_asked_for_again_by_its_key() {
             "no second charge meanwhile"
         );
         assert_eq!(other.body["data"]["attempt_id"], unknown.body["data"]["payment"]["attempt_id"]);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let known = loop {
+        let known = eventually("the payment is decided", async || {
             let answer = shop.pay(order, simulate, simulate).await;
-            if answer.reason() != "outcome-unknown" {
-                break answer;
-            }
-            assert!(Instant::now() < deadline, "{simulate} is never decided");
-        };
+            (answer.reason() != "outcome-unknown").then_some(answer)
+        })
+        .await;
         assert_eq!((known.status, known.reason()), (status, reason), "{simulate}");
         assert_eq!(shop.look(order).await["payments"].as_array().unwrap().len(), 1, "one attempt");
         // The other key was only told to wait: that is not its answer for the rest of the day.
@@ -210,12 +200,47 @@ async fn nobody_chooses_an_outcome_in_prod_nor_pays_too_late() {
     let late = shop.order([0, 1]).await;
     let expires_at = shop.look(late).await["expires_at"].as_str().unwrap().to_owned();
     let expires_at_ms = spike_domain::clock::parse_rfc3339(&expires_at).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while shop.api.store.now_ms().await.unwrap() <= expires_at_ms {
-        assert!(Instant::now() < deadline, "the clock stands still");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the deadline passes", async || {
+        (shop.api.store.now_ms().await.unwrap() > expires_at_ms).then_some(())
+    })
+    .await;
     let refused = shop.press(&format!("/orders/{late}/pay"), "p2", &json!({})).await;
     assert_eq!((refused.status, refused.reason()), (409, "order-expired"));
     assert_eq!(shop.look(late).await["payments"], json!([]), "nothing was charged");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_tried_so_often_and_money_owed_is_shown_to_administrators() {
+    let shop = Shop::open_with(&[("SPIKE_PAYMENTS_ATTEMPTS_MAX", "2")]).await;
+    let (order, late) = (shop.order([1, 0]).await, shop.order([1, 0]).await);
+    for key in ["a", "b"] {
+        assert_eq!(shop.pay(order, key, "decline").await.reason(), "payment-declined");
+    }
+    for replayed in [false, true] {
+        let refused = shop.pay(order, "c", "success").await;
+        assert_eq!((refused.status, refused.reason()), (409, "payment-attempts-exhausted"));
+        assert_eq!(refused.body["data"]["attempts_max"], 2);
+        assert_eq!(refused.headers.contains_key("idempotent-replayed"), replayed);
+    }
+    assert_eq!(shop.look(order).await["payments"].as_array().unwrap().len(), 2);
+
+    assert_eq!(shop.pay(late, "l", "late-success").await.status, 503);
+    shop.press(&format!("/orders/{late}/cancel"), "x", &json!({})).await;
+    until(&shop, late, "cancelled", &["refund-due"]).await;
+    let list = async |query: &str| shop.api.get(&format!("/admin/payments{query}"), Some(&shop.admin)).await;
+    let due = list("?status=refund-due").await;
+    let items = due.data()["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    assert_eq!(
+        (&items[0]["order_id"], &items[0]["user_id"], &items[0]["event_id"]),
+        (&json!(late), &json!(shop.user), &json!(null))
+    );
+    assert_eq!(list("?status=refund-failed").await.data()["items"], json!([]));
+    let first = list("?page_size=2").await;
+    let cursor = first.data()["next_cursor"].as_str().unwrap();
+    let second = list(&format!("?page_size=2&cursor={cursor}")).await;
+    assert_eq!(second.data()["items"].as_array().unwrap().len(), 1, "three attempts in all");
+    assert_eq!(second.data()["next_cursor"], json!(null));
+    assert_eq!(list("?status=lost").await.fields(), ["status"]);
+    assert_eq!(shop.api.get("/admin/payments", Some(&shop.buyer)).await.status, 403);
 }

@@ -88,6 +88,11 @@ async fn an_event_takes_its_units_out_of_the_inventory() {
         &json!({"event_id": event, "state": "scheduled", "ledger": null, "total": 60, "stock": null,
             "in_flight": null, "reserved": 0, "pending": 0, "sold": 0, "returned": 0, "version": null})
     );
+    assert_eq!(stats.headers["cache-control"], "public, max-age=1");
+    let tag = stats.headers["etag"].to_str().unwrap();
+    let path = format!("/spike/events/{event}/stats");
+    let same = api.with(("GET", &path), None, ("if-none-match", tag), None).await;
+    assert_eq!((same.status, &same.headers["etag"]), (304, &stats.headers["etag"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,6 @@
 //! Ordinary orders over REST: placed, shown, cancelled, and sent again.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::HeaderValue;
@@ -10,7 +9,7 @@ use spike_domain::clock::now_ms;
 use spike_domain::{OrderId, Role};
 
 use super::Api;
-use super::api::Answer;
+use super::api::{Answer, eventually};
 use super::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,13 +297,37 @@ async fn crashed_and_retried(shop: &Shop, point: &'static str, path: &str, body:
     *ARMED.lock().unwrap() = Some(point);
     let died = shop.press(path, point, body).await;
     assert_eq!((died.status, died.reason()), (500, "internal"), "{point} {path} {}", died.body);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually("the turn of a request that died ends", async || {
         let answer = shop.press(path, point, body).await;
-        if answer.reason() != "request-in-flight" {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "the turn of a request that died never ends");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        (answer.reason() != "request-in-flight").then_some(answer)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_cut_off_gives_its_key_back() {
+    let shop = Shop::open_with(&[("SPIKE_HTTP_REQUEST_TIMEOUT_MS", "1000")]).await;
+    let lock = format!("SELECT 1 FROM inventory WHERE product_id = {} FOR UPDATE", shop.products[0]);
+    let wish = shop.wish([1, 0]);
+    let held = shop.api.hold(&lock).await;
+    let press = || shop.press("/orders", "k", &wish);
+    let (one, two) = tokio::join!(press(), press());
+    let (cut, told) = if one.status == 503 { (one, two) } else { (two, one) };
+    assert_eq!((cut.status, cut.reason()), (503, "unavailable"), "{}", cut.body);
+    assert_eq!((told.status, told.reason()), (409, "request-in-flight"), "{}", told.body);
+    assert_eq!(told.headers["retry-after"], "1");
+    // Nobody waits for the lease, and nobody has to ask for it.
+    eventually("the turn is given back", async || {
+        (shop.api.sql("SELECT locked_until_ms FROM idempotency_keys").trim() == "0").then_some(())
+    })
+    .await;
+    drop(held);
+    let made = eventually("the order is made", async || {
+        let answer = press().await;
+        assert_ne!(answer.reason(), "request-in-flight", "the key is free");
+        (answer.status == 201).then_some(answer)
+    })
+    .await;
+    assert_eq!(press().await.data(), made.data());
+    assert_eq!(shop.figures().await[0], (9, 1, 0), "one order");
 }

@@ -12,6 +12,7 @@ use spike_gateway::shared::DrainPhase;
 use spike_stock::EndedOrder;
 use spike_stock::keys::EventKeys;
 use spike_stock::ledger::settled;
+use spike_telemetry::Counter;
 
 use super::core::{EPOCH, EVENT, HotCore, Wishes};
 use super::raw::{Client, until};
@@ -339,4 +340,26 @@ fn a_streamed_answer_without_a_sign_of_life_is_cut() {
     ask(&mut client, "/silent", "", "");
     assert_eq!(client.head().status, 200);
     assert!(client.closed());
+}
+
+#[test]
+fn those_who_wait_are_counted() {
+    for core in cores(&[]) {
+        let (_, path) = bought(&core, 1);
+        let token = core.token(1);
+        let sum = |counter| core.shared.counters.sum(counter);
+        let mut poll = core.client();
+        ask(&mut poll, &format!("{path}?wait=1s"), &token, "");
+        until("it waits", || sum(Counter::LongPollsOpen) == 1);
+        assert_eq!(poll.answer().unwrap().json()["data"]["status"], "queued");
+        until("it has its answer", || sum(Counter::LongPollsOpen) == 0);
+        assert_eq!((sum(Counter::LongPolls), sum(Counter::LongPollsTimedOut)), (1, 1));
+
+        let mut stream = core.client();
+        ask(&mut stream, &format!("{path}/events"), &token, "");
+        until("it is open", || sum(Counter::StreamsOpen) == 1);
+        drop(stream);
+        until("it is closed", || sum(Counter::StreamsOpen) == 0);
+        assert_eq!((sum(Counter::Streams), sum(Counter::LongPolls)), (1, 1));
+    }
 }

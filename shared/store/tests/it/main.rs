@@ -99,7 +99,8 @@ mod contract {
             money_for_an_order_that_has_ended_is_to_be_refunded_once a_spike_order_is_paid_the_same_way
             open_attempts_take_turns_to_be_asked_about the_simulated_provider_keeps_its_first_word
             pay_cancel_and_expiry_of_shop_orders_have_one_winner
-            pay_cancel_and_expiry_of_spike_orders_have_one_winner of_many_attempts_at_once_one_is_recorded;
+            pay_cancel_and_expiry_of_spike_orders_have_one_winner of_many_attempts_at_once_one_is_recorded
+            an_order_is_tried_so_often_and_no_oftener a_refund_is_made_once_and_listed_for_administrators;
         shop_crowd: a_crowd_of_clients_leaves_books_that_add_up;
         crowd: four_writers_never_exceed_the_total pay_and_cancel_and_expiry_have_one_winner
             writers_of_two_events_do_not_wait_for_each_other

@@ -18,14 +18,14 @@ pub async fn captured_money_pays_a_shop_order_once(store: &Store) {
     let attempt = shop.begun(order).await;
     let other = fresh_attempt();
     let user = shop.buyers[0];
-    assert_eq!(store.begin_payment(other, order, user).await.unwrap(), Begun::InProgress(attempt));
-    let again = store.begin_payment(attempt, order, user).await.unwrap();
+    assert_eq!(store.begin_payment(other, order, user, 100).await.unwrap(), Begun::InProgress(attempt));
+    let again = store.begin_payment(attempt, order, user, 100).await.unwrap();
     assert!(
         matches!(again, Begun::Recorded(row) if row.status == Open && row.amount == times(3)),
         "{again:?}"
     );
     for stranger in [shop.buyers[1], UserId(999_999)] {
-        let hidden = store.begin_payment(other, order, stranger).await;
+        let hidden = store.begin_payment(other, order, stranger, 100).await;
         assert!(matches!(hidden, Err(StoreError::NotFound)), "{hidden:?}");
     }
     for _ in 0..3 {
@@ -34,7 +34,7 @@ pub async fn captured_money_pays_a_shop_order_once(store: &Store) {
     }
     assert_eq!(shop.status(order).await, Paid);
     assert_eq!(shop.figures().await, [(3, 0, 2), (4, 0, 1)], "sold once");
-    assert_eq!(store.begin_payment(other, order, user).await.unwrap(), Begun::NotPayable(Paid));
+    assert_eq!(store.begin_payment(other, order, user, 100).await.unwrap(), Begun::NotPayable(Paid));
     assert!(matches!(store.settle_payment(other, Verdict::Captured).await, Err(StoreError::NotFound)));
 }
 
@@ -59,7 +59,7 @@ pub async fn money_for_an_order_that_has_ended_is_to_be_refunded_once(store: &St
     for verdict in [Verdict::Captured, Verdict::Captured, Verdict::Declined] {
         assert_eq!(settled(store, attempt, verdict).await, RefundDue);
     }
-    let ended = store.begin_payment(fresh_attempt(), order, shop.buyers[0]).await.unwrap();
+    let ended = store.begin_payment(fresh_attempt(), order, shop.buyers[0], 100).await.unwrap();
     assert_eq!(ended, Begun::NotPayable(Cancelled));
 
     let hasty = shop.placed(&NewShopOrder { pay_timeout_s: 1, ..shop.order(&[1]) }).await;
@@ -70,7 +70,7 @@ pub async fn money_for_an_order_that_has_ended_is_to_be_refunded_once(store: &St
     .await;
     assert_eq!(settled(store, attempt, Verdict::Captured).await, RefundDue, "not expired yet, and too late");
     assert_eq!(shop.status(hasty.order).await, Pending);
-    let late = store.begin_payment(fresh_attempt(), hasty.order, shop.buyers[0]).await.unwrap();
+    let late = store.begin_payment(fresh_attempt(), hasty.order, shop.buyers[0], 100).await.unwrap();
     assert_eq!(late, Begun::NotPayable(Pending));
     assert_eq!(expire(store, 9).await, [hasty.order]);
     assert_eq!(shop.figures().await, [(5, 0, 0)]);
@@ -228,10 +228,65 @@ pub async fn of_many_attempts_at_once_one_is_recorded(store: &Store) {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..16 {
         let (store, user) = (store.clone(), shop.buyers[0]);
-        tasks.spawn(async move { store.begin_payment(fresh_attempt(), order, user).await.unwrap() });
+        tasks.spawn(async move { store.begin_payment(fresh_attempt(), order, user, 100).await.unwrap() });
     }
     let begun = tasks.join_all().await;
     let recorded: Vec<_> = begun.iter().filter(|begun| matches!(begun, Begun::Recorded(_))).collect();
     let waiting = begun.iter().filter(|begun| matches!(begun, Begun::InProgress(_))).count();
     assert_eq!((recorded.len(), waiting), (1, 15), "{begun:?}");
+}
+
+pub async fn an_order_is_tried_so_often_and_no_oftener(store: &Store) {
+    let shop = Shop::of(store, &[5, 5]).await;
+    let (order, other) =
+        (shop.placed(&shop.order(&[1])).await.order, shop.placed(&shop.order(&[1])).await.order);
+    let user = shop.buyers[0];
+    let mut tried = Vec::new();
+    for _ in 0..3 {
+        let attempt = fresh_attempt();
+        let begun = store.begin_payment(attempt, order, user, 3).await.unwrap();
+        assert!(matches!(begun, Begun::Recorded(_)), "{begun:?}");
+        assert_eq!(settled(store, attempt, Verdict::Declined).await, Declined);
+        tried.push(attempt);
+    }
+    assert_eq!(store.begin_payment(fresh_attempt(), order, user, 3).await.unwrap(), Begun::TooOften);
+    assert_eq!(store.payments_of(&[order]).await.unwrap().len(), 3, "nothing is recorded");
+    let again = store.begin_payment(tried[2], order, user, 3).await.unwrap();
+    assert!(matches!(again, Begun::Recorded(row) if row.attempt == tried[2]), "a repeat is no further one");
+    let begun = store.begin_payment(fresh_attempt(), other, user, 3).await.unwrap();
+    assert!(matches!(begun, Begun::Recorded(_)), "another order has its own: {begun:?}");
+}
+
+pub async fn a_refund_is_made_once_and_listed_for_administrators(store: &Store) {
+    let shop = Shop::of(store, &[9]).await;
+    let mut due = Vec::new();
+    for _ in 0..3 {
+        let order = shop.placed(&shop.order(&[1])).await.order;
+        let attempt = shop.begun(order).await;
+        store.cancel_shop_order(order, shop.buyers[0]).await.unwrap();
+        assert_eq!(settled(store, attempt, Verdict::Captured).await, RefundDue);
+        due.push(attempt);
+    }
+    let waiting = async |quiet_ms| {
+        let rows = store.refunds_due(quiet_ms, 9).await.unwrap();
+        rows.iter().map(|row| row.attempt).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(3_600_000).await, [], "not yet");
+    eventually("the clock moves on", async || (waiting(1).await.len() == 3).then_some(())).await;
+    store.refund_asked(due[0]).await.unwrap();
+    let order = waiting(0).await;
+    assert_eq!(order.last(), Some(&due[0]), "who was asked about goes to the end: {order:?}");
+    assert_eq!(store.settle_refund(due[0], true).await.unwrap().status, AttemptStatus::Refunded);
+    assert_eq!(store.settle_refund(due[0], false).await.unwrap().status, AttemptStatus::Refunded, "final");
+    assert_eq!(store.settle_refund(due[1], false).await.unwrap().status, AttemptStatus::RefundFailed);
+    assert_eq!(settled(store, due[0], Verdict::Captured).await, AttemptStatus::Refunded, "a late callback");
+    assert_eq!(waiting(0).await, [due[2]]);
+
+    let listed = async |status, before, limit| {
+        let rows = store.payments(status, before, limit).await.unwrap();
+        rows.iter().map(|row| row.attempt).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(Some(AttemptStatus::RefundFailed), None, 9).await, [due[1]]);
+    assert_eq!(listed(None, None, 2).await, [due[2], due[1]], "newest first");
+    assert_eq!(listed(None, Some(due[1]), 2).await, [due[0]], "by cursor");
 }

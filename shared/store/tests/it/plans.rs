@@ -6,8 +6,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
-use spike_domain::UserId;
-use spike_store::{Adopted, Poison, Store};
+use spike_domain::{EventState, UserId};
+use spike_store::{Adopted, EventList, EventSort, Poison, Schedule, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -19,11 +19,19 @@ use crate::database::{store, url_in};
 use crate::sale::{Sale, order};
 
 /// Tables that grow with what is sold, and the aliases by which statements call them.
-const LARGE: [&str; 11] = [
+const LARGE: [&str; 19] = [
     "spike_orders",
     "o",
     "restock_outbox",
     "m",
+    "spike_events",
+    "e",
+    "tried",
+    "simulated_payments",
+    "sessions",
+    "refresh_tokens",
+    "revocations",
+    "dead_letters",
     "users",
     "inventory",
     "audit_log",
@@ -89,8 +97,52 @@ async fn play(store: &Store) {
     store.all_order_ids(sale.event).await.unwrap();
     store.all_orders(sale.event).await.unwrap();
     sale.figures().await;
+    poll(store, &sale).await;
+    ask(store).await;
     crate::audit_log::every_filter(store).await;
     crate::shop::every_statement(store).await;
+}
+
+/// Everything that is asked of events again and again, and what lists ask.
+async fn poll(store: &Store, sale: &Sale<'_>) {
+    store.event(sale.event).await.unwrap();
+    store.events_for_gateways().await.unwrap();
+    store.events_to_watch().await.unwrap();
+    store.units_to_move().await.unwrap();
+    let schedule = Schedule { warm_up_before_ms: 1000, close_after_ms: 1000 };
+    store.follow_schedule(schedule, spike_domain::clock::now_ms()).await.unwrap();
+    for state in [None, Some(EventState::Open)] {
+        for sort in EventSort::ALL {
+            for descending in [false, true] {
+                let list = EventList { state, sort, descending, page: 1, page_size: 20 };
+                store.list_events(&list).await.unwrap();
+            }
+        }
+    }
+}
+
+/// What is asked for with a request, of accounts, sessions and products, and what is purged again and again.
+async fn ask(store: &Store) {
+    store.product(spike_domain::ProductId(1)).await.unwrap();
+    store.inventory(spike_domain::ProductId(1)).await.unwrap();
+    store.movements(spike_domain::ProductId(1), None, 9).await.unwrap();
+    store.user_by_email("nobody@shop.example").await.unwrap();
+    store.user_by_id(UserId(1)).await.unwrap();
+    store.revocations(0).await.unwrap();
+    store.revocations_since(0, 1000).await.unwrap();
+    store.purge_sessions(9, 0).await.unwrap();
+    store.order_in_event(spike_domain::EventId(1), UserId(1)).await.unwrap();
+    store.order_for_user(order(1).order, UserId(1)).await.unwrap();
+    store.order_status(order(1).order, UserId(1)).await.unwrap();
+    store.has_admin().await.unwrap();
+}
+
+/// Whether a statement may go through a table: one that asks for a page of all of it, in the order of an index, or for how
+/// much there is.
+fn may_scan(statement: &str, steps: &[String]) -> bool {
+    let everything = !statement.contains("WHERE");
+    let sorted = !steps.iter().any(|step| step.contains("TEMP B-TREE"));
+    everything && (statement.contains("COUNT(*) AS total") || (statement.contains("LIMIT") && sorted))
 }
 
 #[tokio::test]
@@ -113,10 +165,12 @@ async fn no_statement_of_a_sale_visits_a_whole_table() {
         }
         explained.insert(word);
         let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
-        for step in plan.fetch_all(&mut conn).await.unwrap() {
-            let step: String = step.get("detail");
+        let steps = plan.fetch_all(&mut conn).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        for step in &steps {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-            assert!(!table.is_some_and(|table| LARGE.contains(&table)), "{step}\n{statement}");
+            let large = table.is_some_and(|table| LARGE.contains(&table));
+            assert!(!large || may_scan(statement, &steps), "{step}\n{statement}");
         }
     }
     assert_eq!(explained.into_iter().collect::<Vec<_>>(), ["INSERT", "SELECT", "UPDATE"]);
@@ -127,6 +181,9 @@ async fn no_statement_of_a_sale_visits_a_whole_table() {
         "AS doubled",
         "INTO payment_attempts",
         "untold = 1",
+        "units_due = 1",
+        "UNION SELECT id FROM spike_events",
+        "ORDER BY ends_at_ms DESC",
     ] {
         assert!(statements.iter().any(|text| text.contains(heart)), "{heart} did not run: {statements:#?}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spike_domain::clock::now_ms;
-use spike_domain::{AttemptId, Money, OrderId, OrderStatus, ProductId, UserId, Verdict};
+use spike_domain::{AttemptId, AttemptStatus, Money, OrderId, OrderStatus, ProductId, UserId, Verdict};
 use spike_store::{Begun, KeyedRequest, NewShopOrder, Overdue, Placement, ShopOrderRow, Store};
 
 use crate::sale::{new_product, price};
@@ -79,7 +79,7 @@ impl<'a> Shop<'a> {
 /// Records an attempt to pay that must be possible.
 pub async fn begun(store: &Store, order: OrderId, user: UserId) -> AttemptId {
     let attempt = fresh_attempt();
-    match store.begin_payment(attempt, order, user).await.unwrap() {
+    match store.begin_payment(attempt, order, user, 100).await.unwrap() {
         Begun::Recorded(row) => assert_eq!(row.attempt, attempt),
         other => panic!("{other:?}"),
     }
@@ -113,7 +113,13 @@ pub async fn every_statement(store: &Store) {
     store.payment_asked(attempt).await.unwrap();
     store.settle_payment(attempt, Verdict::Captured).await.unwrap();
     store.untold_payments(9).await.unwrap();
+    store.payment_not_told(attempt).await.unwrap();
     store.payment_told(attempt).await.unwrap();
+    store.refunds_due(0, 9).await.unwrap();
+    store.refund_asked(attempt).await.unwrap();
+    store.settle_refund(attempt, true).await.unwrap();
+    store.payments(None, None, 9).await.unwrap();
+    store.payments(Some(AttemptStatus::RefundDue), Some(attempt), 9).await.unwrap();
     store.payments_of(&[paid, other]).await.unwrap();
     store.cancel_shop_order(other, shop.buyers[0]).await.unwrap();
     store.shop_orders_of_user(shop.buyers[0], None, 9).await.unwrap();
@@ -126,6 +132,7 @@ pub async fn every_statement(store: &Store) {
     store.expire_shop_orders(reached, 9).await.unwrap();
     store.record_simulated(attempt, Verdict::Captured, 0).await.unwrap();
     store.simulated_payment(attempt).await.unwrap();
+    store.refund_simulated(attempt).await.unwrap();
     let request = KeyedRequest {
         user: shop.buyers[0],
         route: "route",

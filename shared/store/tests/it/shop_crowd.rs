@@ -190,7 +190,7 @@ async fn overtaken(store: &Store, order: OrderId, buyer: UserId) -> [&'static st
 /// The attempt, if the order may be paid.
 async fn begin(store: &Store, order: OrderId, buyer: UserId) -> Option<AttemptId> {
     let attempt = fresh_attempt();
-    match store.begin_payment(attempt, order, buyer).await.unwrap() {
+    match store.begin_payment(attempt, order, buyer, 100).await.unwrap() {
         Begun::Recorded(_) => Some(attempt),
         Begun::NotPayable(_) => None,
         other => panic!("{other:?}"),
@@ -203,7 +203,7 @@ async fn end(store: &Store, attempt: AttemptId) -> &'static str {
         AttemptStatus::Captured => "paid",
         AttemptStatus::Declined => "declined",
         AttemptStatus::RefundDue => "refund",
-        AttemptStatus::Open => panic!("settled"),
+        AttemptStatus::Open | AttemptStatus::Refunded | AttemptStatus::RefundFailed => panic!("just settled"),
     }
 }
 
