@@ -37,8 +37,11 @@ fn provider(case: &Case<'_>, found: &mut Findings) {
         let text = || format!("{:?} of order {}", attempt.status, attempt.order);
         match (attempt.status, taken) {
             (AttemptStatus::Open, _) => found.add(Invariant::I5, "attempt without a verdict at rest", text()),
-            (AttemptStatus::Captured | AttemptStatus::RefundDue, false) => {
+            (AttemptStatus::Captured | AttemptStatus::RefundDue | AttemptStatus::Refunded, false) => {
                 found.add(Invariant::I5, "money that the provider has not taken", text());
+            }
+            (AttemptStatus::RefundFailed, _) => {
+                found.add(Invariant::I5, "money that nobody gives back", text())
             }
             (AttemptStatus::Declined, true) => {
                 found.add(Invariant::I5, "taken money that nobody owes", text());
