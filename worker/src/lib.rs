@@ -8,6 +8,7 @@
 //! - `settle_sweep` settles what a killed `consume` left.
 //! - `expire` and `expire_shop` cancel orders of events and ordinary orders whose time to pay is over; `restock` gives the
 //!   stock of dead orders back.
+//! - `deadlines` has the cancel queue tell `cancel_queue` when to look for unpaid orders, sooner than the sweep comes by.
 //! - `units` moves what was paid and what is left of a closed event into the product's inventory.
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
 //! - `payments` finds out what became of payments without an outcome, `paid_orders` shows paid spike orders beside their claims,
@@ -16,8 +17,10 @@
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod archive;
+mod cancel_queue;
 mod consume;
 mod crew;
+mod deadlines;
 mod drift;
 mod expire;
 mod expire_shop;
@@ -62,6 +65,8 @@ pub(crate) struct Jobs {
     store: Store,
     ledger: Stock,
     broker: Broker,
+    /// Told when orders were written that are to be paid.
+    notices: deadlines::Notices,
     /// Raised when restock markers were written.
     restock: Arc<Notify>,
     health: Health,
@@ -85,13 +90,16 @@ pub async fn run(
     let rebuilder =
         Rebuilder { store: store.clone(), stock: ledger.clone(), inflight_max: config.outbox.inflight_max };
     health.ready.store(true, Ordering::Relaxed);
-    let jobs = Jobs { config, store, ledger, broker, restock: Arc::new(Notify::new()), health };
+    let (notices, given) = deadlines::channel();
+    let jobs = Jobs { config, store, ledger, broker, notices, restock: Arc::new(Notify::new()), health };
 
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));
     running.spawn(parking::run(jobs.clone(), stop.clone()));
     running.spawn(settle_sweep::run(jobs.clone(), stop.clone()));
     running.spawn(restock::run(jobs.clone(), stop.clone()));
+    running.spawn(deadlines::run(jobs.clone(), given, stop.clone()));
+    running.spawn(cancel_queue::run(jobs.clone(), stop.clone()));
     running.spawn(expire::run(jobs.clone(), stop.clone()));
     running.spawn(expire_shop::run(jobs.clone(), stop.clone()));
     running.spawn(units::run(jobs.clone(), stop.clone()));

@@ -30,6 +30,8 @@ use source::{READ_ENTRIES, Source};
 
 /// How long a relay that is told to stop may still wait for the confirms of the window under way.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Old entries published again in one look, at least; more wait for the next look.
+const REPUBLISH_ENTRIES_MAX: usize = 512;
 /// Longest rest while Redis does not answer.
 const REDIS_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -83,6 +85,8 @@ struct Relay {
     republish: Option<Republish>,
     republish_every: Duration,
     republish_at: Instant,
+    /// Where among the events the next look begins.
+    republish_from: usize,
     ledger: Stock,
     events: watch::Receiver<Arc<Vec<EventId>>>,
     wake: Arc<Notify>,
@@ -119,6 +123,7 @@ impl Relay {
                 .map(|store| Republish::new(deps.ledger.clone(), store, relay.republish_after_ms)),
             republish_every: (republish_after / 8).min(Duration::from_secs(5)),
             republish_at: Instant::now(),
+            republish_from: 0,
             orders_max: amqp.message_orders_max,
             window: amqp.confirm_window,
             linger: Duration::from_millis(amqp.message_linger_ms),
@@ -216,12 +221,19 @@ impl Relay {
             return;
         }
         self.republish_at = Instant::now() + self.republish_every;
-        for &event in active {
+        let (mut entries, first) = (0, self.republish_from);
+        for (at, &event) in active.iter().enumerate().cycle().skip(first).take(active.len()) {
+            // The next look begins where this one stops: the broker is in trouble perhaps, and no event is left out.
+            if entries >= REPUBLISH_ENTRIES_MAX {
+                self.republish_from = at;
+                return;
+            }
             let Some(republish) = &mut self.republish else { return };
             republish.keep(active);
             match republish.search(event, clock::now_ms()).await {
                 Ok(old) if old.is_empty() => {}
                 Ok(old) => {
+                    entries += old.len();
                     tracing::warn!(%event, entries = old.len(), "publishing again what is not in the database yet");
                     // Whether they are acknowledged is not this round's business: somebody has published them before.
                     self.publish(vec![(event, old)], false).await;

@@ -2,10 +2,13 @@
 //! orders are in the database.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use spike_domain::{EntryId, EventId, OrderId, OutboxEntry};
 use spike_stock::{Stock, StockError};
 use spike_store::{Store, StoreError};
+
+use super::source::millis;
 
 /// Entries of one page of the search.
 const PAGE_ENTRIES: usize = 128;
@@ -98,16 +101,19 @@ impl Republish {
 
     fn take_turn(&mut self, entry: (EventId, EntryId), now_ms: u64) {
         let times = self.turns.get(&entry).map_or(0, |turn| turn.times);
-        self.turns.insert(entry, next_turn(times, self.after_ms, now_ms));
+        self.turns.insert(entry, next_turn(times, self.after_ms, now_ms, fastrand::f64()));
     }
 }
 
-/// Each turn doubles the wait for the next: a worker that is away for an hour must not find every order sixty times.
-fn next_turn(times: u32, after_ms: u64, now_ms: u64) -> Turn {
+/// Each turn doubles the longest wait for the next: a worker that is away for an hour must not find every order sixty times.
+/// `luck`, from 0 to 1, chooses anything between the shortest and that, so that relays and entries that took a turn together
+/// do not take the next one together.
+fn next_turn(times: u32, after_ms: u64, now_ms: u64, luck: f64) -> Turn {
     let patience = (1u64 << times.min(32)).min(PATIENCE_MAX);
+    let more = Duration::from_millis(after_ms.saturating_mul(patience)).mul_f64(luck);
     Turn {
         times: times.saturating_add(1),
-        next_at_ms: now_ms.saturating_add(after_ms.saturating_mul(patience)),
+        next_at_ms: now_ms.saturating_add(after_ms).saturating_add(millis(more)),
     }
 }
 
@@ -117,8 +123,11 @@ mod tests {
 
     #[test]
     fn an_entry_that_stays_away_comes_round_ever_more_rarely() {
-        let waits = (0..7).map(|times| next_turn(times, 60_000, 1_000_000).next_at_ms - 1_000_000);
-        assert_eq!(waits.collect::<Vec<_>>(), [60, 120, 240, 480, 960, 960, 960].map(|s| s * 1000));
-        assert_eq!(next_turn(u32::MAX, u64::MAX, 1), Turn { times: u32::MAX, next_at_ms: u64::MAX });
+        let waits =
+            |luck| (0..7).map(move |times| next_turn(times, 60_000, 1_000_000, luck).next_at_ms - 1_000_000);
+        let longest = [60, 120, 240, 480, 960, 960, 960].map(|more| (60 + more) * 1000);
+        assert_eq!(waits(1.0).collect::<Vec<_>>(), longest);
+        assert_eq!(waits(0.0).collect::<Vec<_>>(), [60_000; 7]);
+        assert_eq!(next_turn(u32::MAX, u64::MAX, 1, 0.0), Turn { times: u32::MAX, next_at_ms: u64::MAX });
     }
 }

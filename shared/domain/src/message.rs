@@ -166,7 +166,7 @@ impl OrdersMessage {
 }
 
 /// Integer ids as decimal strings.
-mod decimal {
+pub(crate) mod decimal {
     use std::fmt::Display;
     use std::str::FromStr;
 

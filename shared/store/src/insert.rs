@@ -6,7 +6,7 @@ use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, QueuedOr
 
 use crate::backend::Conn;
 use crate::error::duplicate;
-use crate::order_rows::{NewRow, existing, insert_markers, insert_rows, live_users};
+use crate::order_rows::{NewRow, existing, expires_at_ms, insert_markers, insert_rows, live_users};
 use crate::plan::{Standing, Verdict, plain, plan};
 use crate::sql::run_text;
 use crate::transaction::{BACK_TO_LOCK, LockedEvent, under_lock};
@@ -17,6 +17,10 @@ use crate::{Result, Store};
 pub struct InsertOutcome {
     /// The event's epoch as this transaction saw it under the lock: settle with it.
     pub epoch: u64,
+    /// When this transaction began, Unix milliseconds by the database's clock.
+    pub now_ms: u64,
+    /// Until when rows written in it may be paid, by the same clock.
+    pub expires_at_ms: u64,
     /// The status each order's row has now, once an order. Orders of `foreign` entries are not among them.
     pub outcomes: Vec<(OrderId, OrderStatus)>,
     /// Entries of another epoch with orders that have no row: nothing was written for them, they need
@@ -39,7 +43,8 @@ impl Store {
             // After our own: an adopted order travels in an entry of each epoch, and may have got its row
             // just now.
             let foreign = judge_others(tx, &others, &mut seen, &mut outcomes).await?;
-            Ok(InsertOutcome { epoch, outcomes, foreign })
+            let (now_ms, expires_at_ms) = (locked.now_ms, expires_at_ms(locked));
+            Ok(InsertOutcome { epoch, now_ms, expires_at_ms, outcomes, foreign })
         })
     }
 }

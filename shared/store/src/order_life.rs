@@ -71,6 +71,23 @@ impl Store {
         }
     }
 
+    /// The same for one event, at most `limit` orders a call. Errors: `NotFound`.
+    pub async fn expire_due_in(&self, event: EventId, limit: u32) -> Result<Vec<ChangedOrder>> {
+        let now = self.dialect().now_ms();
+        let text = format!(
+            "SELECT order_id FROM spike_orders WHERE event_id = {event} AND status = {PENDING} \
+             AND expires_at_ms <= {now} ORDER BY expires_at_ms LIMIT {limit}"
+        );
+        let due = read!(self, |conn| {
+            rows_of_text(conn, text)
+                .await?
+                .iter()
+                .map(|row| order_at(row, "order_id"))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        if due.is_empty() { Ok(Vec::new()) } else { self.expire_of(event, &due).await }
+    }
+
     /// Cancels a pending order of `user`, with its restock marker. Errors: `NotFound`, also for another
     /// user's order.
     pub async fn cancel_order(&self, order: OrderId, user: UserId) -> Result<Change> {

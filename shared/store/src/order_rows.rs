@@ -59,6 +59,11 @@ pub(crate) async fn insert_rows(
     Ok(())
 }
 
+/// Until when orders written now may be paid.
+pub(crate) fn expires_at_ms(locked: &LockedEvent) -> u64 {
+    locked.now_ms + u64::from(locked.row.def.pay_timeout_s) * 1000
+}
+
 /// Leaves a restock marker for each order.
 pub(crate) async fn insert_markers(
     tx: &mut Conn,
@@ -145,7 +150,7 @@ pub(crate) fn key_fits(order: &QueuedOrder) -> bool {
 fn insert_text(dialect: Dialect, locked: &LockedEvent, rows: &[NewRow<'_>]) -> String {
     let def = &locked.row.def;
     let (event, price, epoch, now) = (def.id, def.price.minor, locked.row.epoch, locked.now_ms);
-    let expires = now + u64::from(def.pay_timeout_s) * 1000;
+    let expires = expires_at_ms(locked);
     let mut currency = String::new();
     dialect.push_text(&mut currency, def.price.currency.as_str());
 

@@ -220,6 +220,9 @@ impl<'a> Consuming<'a> {
                     Arrow::WorkerCommitted.pass();
                     self.consumer.ack(&batch.tags()).await?;
                     Arrow::WorkerAcked.pass();
+                    if let Some(deadline) = written.deadline(event) {
+                        self.jobs.notices.give(deadline);
+                    }
                     settles.push(settle(self.jobs, event, batch, written));
                 }
                 Err(GaveUp::Later(trouble)) if alone => {

@@ -9,9 +9,11 @@ use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
 use spike_stock::{Stock, StockError};
 use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
 use spike_telemetry::Arrow;
+use tokio::time::Instant;
 
 use super::batch::{EventBatch, regroup};
 use super::bisect::Bisect;
+use crate::deadlines::Deadline;
 use crate::stop::Stop;
 
 /// Longest rest between two attempts.
@@ -26,8 +28,30 @@ const SPOILT_MAX: usize = 8;
 pub(crate) struct Written {
     /// The event's epoch in the last transaction. By then all rows were there: settle with it.
     pub(crate) epoch: u64,
+    /// When the orders that are new are to be paid; `None` when there are none.
+    pub(crate) due: Option<Due>,
     /// The status of each order's row.
     pub(crate) rows: HashMap<OrderId, OrderStatus>,
+}
+
+/// A deadline by the database's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) at_ms: u64,
+    /// How long that was from then.
+    pub(crate) left: Duration,
+    /// When that was.
+    pub(crate) seen: Instant,
+}
+
+impl Written {
+    /// Of its orders that wait to be paid.
+    pub(crate) fn deadline(&self, event: EventId) -> Option<Deadline> {
+        let due = self.due.filter(|_| self.rows.values().any(|status| *status == OrderStatus::Pending))?;
+        // Orders of another epoch were written a little later.
+        let since = u64::try_from(due.seen.elapsed().as_millis()).unwrap_or(0);
+        Some(Deadline { event, due_ms: due.at_ms.saturating_add(since), left: due.left })
+    }
 }
 
 /// Why a batch was not written; nothing of it is acknowledged.
@@ -131,6 +155,8 @@ impl Writer {
             match self.store.insert_entries(event, &regroup(part)).await {
                 Ok(outcome) => {
                     written.epoch = outcome.epoch;
+                    let left = Duration::from_millis(outcome.expires_at_ms.saturating_sub(outcome.now_ms));
+                    written.due = Some(Due { at_ms: outcome.expires_at_ms, left, seen: Instant::now() });
                     written.rows.extend(outcome.outcomes);
                     let of_another_epoch: HashSet<EntryId> = outcome.foreign.into_iter().collect();
                     foreign.extend(part.iter().filter(|(entry, _)| of_another_epoch.contains(entry)));
