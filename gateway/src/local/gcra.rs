@@ -3,7 +3,12 @@
 //! Source: ITU-T I.371 (virtual scheduling). A single bucket is [`Gcra`]; [`GcraTable`] keeps one a user or address in
 //! bounded memory: a slot whose time has passed is a full bucket, so reusing it forgets nothing.
 
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
+
+// Every interleaving of this file is run by model/loom.
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
 
 use crate::rate_limit::Policy;
 
@@ -153,7 +158,7 @@ fn take(time: &AtomicU64, quota: Quota, now_ns: u64) -> Result<(), TooEarly> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -5,7 +5,12 @@
 //! as a probe. If no reply confirms the flag while that probe is out, it lapses: a dependency that is down never
 //! reads as "sold out". Longest lie: life + probe, below one second.
 
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
+
+// Every interleaving of this file is run by model/loom.
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
 
 /// Bits of the packed word: version (28), until in ms since the process's start (35, one year), probing (1).
 const UNTIL_BITS: u32 = 35;
@@ -116,7 +121,7 @@ fn unpack(bits: u64) -> Word {
     Word { version: bits >> (UNTIL_BITS + 1), until: (bits >> 1) & UNTIL_MASK, probing: bits & 1 == 1 }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
