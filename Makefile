@@ -81,6 +81,10 @@ fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document 
 	SPIKE_TEST_SCHEMATHESIS="$$PWD/.spike/schemathesis/bin/st" SPIKE_TEST_EXAMPLES="$(or $(EXAMPLES),300)" \
 		cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api
 
+.PHONY: mutants-protocol
+mutants-protocol: ## plant 21 protocol bugs one by one and see that a test notices each (docs/FAULTS.md)
+	@deploy/devstack/run-mutants.sh
+
 .PHONY: soak
 soak: install-servers ## a long sale under random faults, optimised, on servers of its own (SOAK_MINUTES=20 SOAK_SEED=…)
 	SPIKE_TEST_SOAK_MINUTES="$(or $(SOAK_MINUTES),20)" SPIKE_TEST_SOAK_SEED="$(SOAK_SEED)" \

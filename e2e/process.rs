@@ -20,6 +20,8 @@ pub fn command(words: &[&str], env: &Env, dir: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPIKE_")) {
         command.env_remove(name);
     }
+    // A planted bug is for the processes as well, in the one build that has any.
+    command.envs(std::env::vars_os().filter(|(name, _)| name == "SPIKE_TEST_MUTANT"));
     command.envs(env);
     command
 }

@@ -13,6 +13,7 @@ mod broker;
 mod client;
 mod crowd;
 mod database;
+mod deadline;
 mod directed;
 mod drive;
 mod facts;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, clock};
 use spike_stock::{Settled, ledger};
 
@@ -48,6 +49,9 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
 async fn sweep(jobs: &Jobs, event: EventId, now_ms: u64) -> anyhow::Result<u64> {
     let young_from_ms = now_ms.saturating_sub(u64::try_from(AGE.as_millis())?);
     let (mut after, mut units) = (None, 0);
+    if mutant::on(Mutant::SettleSweep) {
+        return Ok(units);
+    }
     loop {
         let page = jobs.ledger.entries(event, after, PAGE_ENTRIES).await?;
         after = page.next.as_deref().and_then(EntryId::parse);

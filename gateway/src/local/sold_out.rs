@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 // Every interleaving of this file is run by model/loom.
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(loom))]
+use spike_domain::mutant::{self, Mutant};
 
 /// Bits of the packed word: version (28), until in ms since the process's start (35, one year), probing (1).
 const UNTIL_BITS: u32 = 35;
@@ -88,6 +90,8 @@ impl SoldOutFlag {
         self.change(|word| {
             let version = version.min(VERSION_MAX);
             let news = version > word.version || (version == word.version && word.until != 0);
+            #[cfg(not(loom))]
+            let news = news || mutant::on(Mutant::UnversionedClear);
             news.then_some(Word { version, until: 0, probing: false })
         });
     }

@@ -12,6 +12,7 @@ pub mod event;
 pub mod ids;
 pub mod message;
 pub mod money;
+pub mod mutant;
 pub mod order;
 pub mod payment;
 pub mod reason;

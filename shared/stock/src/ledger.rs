@@ -2,6 +2,7 @@
 
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{
     ClaimState, EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId,
 };
@@ -329,7 +330,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         let reply = match self.evalsha(&script.sha, keys, args).await {
             Err(StockError::Fenced) => {
                 let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(script.text).query_async::<String>(&mut self.connection()).await?;
+                load.arg("LOAD").arg(&*script.text).query_async::<String>(&mut self.connection()).await?;
                 self.evalsha(&script.sha, keys, args).await?
             }
             other => other?,
@@ -343,7 +344,14 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         keys: &[&str],
         args: &[String],
     ) -> Result<Value, StockError> {
-        self.evalsha(&script.sha, keys, args).await
+        match self.evalsha(&script.sha, keys, args).await {
+            Err(StockError::Fenced) if mutant::on(Mutant::EvalFallback) => {
+                let mut load = redis::cmd("SCRIPT");
+                load.arg("LOAD").arg(&script.text).query_async::<String>(&mut self.connection()).await?;
+                self.evalsha(&script.sha, keys, args).await
+            }
+            other => other,
+        }
     }
 
     async fn evalsha(&self, sha: &str, keys: &[&str], args: &[String]) -> Result<Value, StockError> {

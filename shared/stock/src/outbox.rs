@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EntryId, EventId, OutboxEntry};
 
 use crate::entry;
@@ -112,7 +113,8 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
     /// Creates the relay's group from the first entry, where a wiped Redis has lost it. True if it was missing.
     pub async fn ensure_group(&self, event: EventId) -> Result<bool, StockError> {
         let mut cmd = redis::cmd("XGROUP");
-        cmd.arg("CREATE").arg(EventKeys::new(event).outbox).arg(RELAY_GROUP).arg("0").arg("MKSTREAM");
+        let from = if mutant::on(Mutant::GroupAtEnd) { "$" } else { "0" };
+        cmd.arg("CREATE").arg(EventKeys::new(event).outbox).arg(RELAY_GROUP).arg(from).arg("MKSTREAM");
         match cmd.query_async::<Value>(&mut self.connection()).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(false),

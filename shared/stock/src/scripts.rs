@@ -1,6 +1,9 @@
 //! The scripts' texts and digests. The texts are part of the binary; `lua/` is where they are read and changed.
 
+use std::borrow::Cow;
+
 use spike_domain::EventId;
+use spike_domain::mutant::{self, Mutant};
 
 /// A script anybody may send.
 #[derive(Debug, Clone)]
@@ -8,7 +11,7 @@ pub struct Script {
     /// File name without ending.
     pub name: &'static str,
     /// Its text.
-    pub text: &'static str,
+    pub text: Cow<'static, str>,
     /// SHA-1 of the text, 40 hex digits: what EVALSHA takes.
     pub sha: String,
 }
@@ -30,8 +33,8 @@ macro_rules! script {
         $(#[$doc])*
         pub fn $name() -> &'static Script {
             static SCRIPT: std::sync::LazyLock<Script> = std::sync::LazyLock::new(|| {
-                let text = include_str!(concat!("../../../lua/", $file, ".lua"));
-                Script { name: $file, text, sha: sha1(text) }
+                let text = text_of($file, include_str!(concat!("../../../lua/", $file, ".lua")));
+                Script { name: $file, sha: sha1(&text), text }
             });
             &SCRIPT
         }
@@ -57,10 +60,65 @@ pub fn adopt(event: EventId) -> FencedScript {
     fenced("adopt", include_str!("../../../lua/adopt.lua"), event)
 }
 
-fn fenced(name: &'static str, text: &str, event: EventId) -> FencedScript {
+fn fenced(name: &'static str, text: &'static str, event: EventId) -> FencedScript {
+    let text = text_of(name, text);
     let text = format!("{text}-- loaded for event {event}\n");
     FencedScript { name, sha: sha1(&text), text }
 }
+
+/// A script as it is sent: the file, but for a planted bug.
+fn text_of(name: &str, text: &'static str) -> Cow<'static, str> {
+    let of_name: Vec<_> =
+        BUGS.iter().filter(|(of, ..)| *of == name).map(|&(_, bug, line, new)| (bug, line, new)).collect();
+    if of_name.iter().any(|(bug, ..)| mutant::on(*bug)) {
+        return mutant::replaced(text, &of_name).into();
+    }
+    text.into()
+}
+
+/// Script, planted bug, the line and what stands in its place (builds of tests only, see [`mutant`]).
+const BUGS: &[(&str, Mutant, &str, &str)] = &[
+    ("release", Mutant::ReleaseFence, "if meta[1] ~= ARGV[1] then return {'NO', 'stale', meta[1]} end\n", ""),
+    (
+        "release",
+        Mutant::ReleaseFence,
+        "if meta[2] == 'recovering' then return {'NO', 'recovering', meta[1]} end\n",
+        "",
+    ),
+    (
+        "release",
+        Mutant::RestockWithoutCompare,
+        "  if claim and string.sub(claim, 1, 36) == order then\n",
+        "  if claim then\n",
+    ),
+    (
+        "adopt",
+        Mutant::AdoptEntry,
+        "  redis.call('XADD', KEYS[6], meta[1] .. '-*', 'v', '1', 't', ARGV[2], 'o', table.concat(lines, '\\n'))\n",
+        "",
+    ),
+    ("adopt", Mutant::RefusalRemembered, "    if not kept then\n", "    if false then\n"),
+    (
+        "reserve",
+        Mutant::DecrementBeforeChecks,
+        "    if wanted > limit then\n",
+        "    units = units + wanted\n    if wanted > limit then\n",
+    ),
+    (
+        "reserve",
+        Mutant::DecrementBeforeChecks,
+        "      answer = 'A'\n      units = units + wanted\n",
+        "      answer = 'A'\n",
+    ),
+    (
+        "reserve",
+        Mutant::DecrementBeforeChecks,
+        "    elseif wanted > stock - units then\n",
+        "    elseif units > stock then\n",
+    ),
+    ("reserve", Mutant::MaxLen, "'XADD', KEYS[6], epoch", "'XADD', KEYS[6], 'MAXLEN', '2', epoch"),
+    ("open", Mutant::GroupAtEnd, "ARGV[8], '0', 'MKSTREAM'", "ARGV[8], '$', 'MKSTREAM'"),
+];
 
 fn sha1(text: &str) -> String {
     sha1_smol::Sha1::from(text).digest().to_string()

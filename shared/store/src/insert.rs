@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, QueuedOrder};
 
 use crate::backend::Conn;
@@ -36,7 +37,8 @@ impl Store {
     pub async fn insert_entries(&self, event: EventId, entries: &[OutboxEntry]) -> Result<InsertOutcome> {
         under_lock!(self, event, |tx, locked| {
             let epoch = locked.row.epoch;
-            let (own, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.id.epoch == epoch);
+            let (own, others): (Vec<_>, Vec<_>) =
+                entries.iter().partition(|entry| entry.id.epoch == epoch || mutant::on(Mutant::InsertEpoch));
             let mut seen = HashSet::new();
             let orders = own.iter().flat_map(|entry| &entry.orders).filter(|order| seen.insert(order.order));
             let mut outcomes = write_orders(tx, locked, &orders.collect::<Vec<_>>()).await?;

@@ -120,11 +120,14 @@ async fn patient_connection(pool: &MySqlPool) -> Result<MySqlConnection> {
 fn session_setup(statement_timeout: Duration) -> String {
     let milliseconds = statement_timeout.as_millis().max(1);
     let lock_seconds = (statement_timeout.as_secs() / 2).max(1);
+    // A process that is frozen, or cut off for good, between two statements must not keep an event locked: no server
+    // notices that by itself. MySQL has no such limit.
+    let idle_seconds = statement_timeout.as_secs().max(1);
     format!(
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
          ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_seconds} \
-         /*M!100000 , max_statement_time = {seconds}.{thousandths:03} */ /*!80000 , max_execution_time = {milliseconds} */",
+         /*M!100300 , max_statement_time = {seconds}.{thousandths:03}, idle_transaction_timeout = {idle_seconds} */ /*!80000 , max_execution_time = {milliseconds} */",
         seconds = milliseconds / 1000,
         thousandths = milliseconds % 1000,
     )

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
 use sqlx::AssertSqlSafe;
@@ -186,6 +187,10 @@ impl ChangedOrder {
 
 /// Marks a pending order as paid, within its deadline by the database's clock, under its event's lock; whether it did.
 pub(crate) async fn pay(tx: &mut Conn, order: OrderId) -> Result<bool> {
+    if mutant::on(Mutant::ReadThenWritePay) {
+        let text = "UPDATE spike_orders SET status = 2 WHERE order_id = ?";
+        return Ok(query(text).bind(&order.bytes()[..]).execute(tx).await?.rows == 1);
+    }
     let in_time = format!("AND expires_at_ms > {}", tx.dialect().now_ms());
     update_status(tx, order, PAID, &in_time).await
 }

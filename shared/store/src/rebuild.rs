@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EventDef, EventId, EventState, OrderId, OrderStatus, QueuedOrder, UserId};
 
 use crate::backend::Conn;
@@ -60,7 +61,8 @@ impl Store {
             if locked.row.archived {
                 return Err(StoreError::conflict(Conflict::EventState));
             }
-            let epoch = (locked.row.epoch + 1).max(at_least).max(now_ms);
+            let above = if mutant::on(Mutant::EpochAboveAll) { 0 } else { at_least.max(now_ms) };
+            let epoch = (locked.row.epoch + 1).max(above);
             let query = query("UPDATE spike_events SET epoch = ? WHERE id = ?");
             query.bind(signed(epoch)).bind(event.0).execute(tx).await?;
             Ok(epoch)
@@ -77,10 +79,12 @@ impl Store {
         in_outbox: &HashSet<OrderId>,
     ) -> Result<Fenced<Snapshot>> {
         under_lock!(whole_event self, event, |tx, locked| {
-            if locked.row.epoch != epoch {
+            if locked.row.epoch != epoch && !mutant::on(Mutant::SnapshotEpoch) {
                 return Ok(Fenced::EpochMoved { now: locked.row.epoch });
             }
-            close_markers(tx, locked).await?;
+            if !mutant::on(Mutant::CloseMarkers) {
+                close_markers(tx, locked).await?;
+            }
             write_lost(tx, locked, known_claims, in_outbox).await?;
             let mut rows = Vec::new();
             for_every_row(tx, event, "order_id, user_id, quantity, status, idem_key", |row| {

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use spike_broker::{Backoff, BrokerError, Consumer, Delivery, Forward, Outgoing, Route, Trail, topology};
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EventId, OrderStatus};
 use spike_telemetry::Arrow;
 use tokio::time::Instant;
@@ -160,6 +161,10 @@ impl<'a> Consuming<'a> {
         for (delivery, error) in &batch.unreadable {
             self.park(std::slice::from_ref(delivery), &error.to_string()).await?;
         }
+        if mutant::on(Mutant::AckBeforeCommit) {
+            let tags: Vec<_> = batch.events.values().flat_map(EventBatch::tags).collect();
+            self.consumer.ack(&tags).await?;
+        }
         let mut under_way: BTreeSet<EventId> = batch.events.keys().copied().collect();
         let mut writes: FuturesUnordered<_> =
             batch.events.into_iter().map(|(event, batch)| self.write(event, vec![batch], stop)).collect();
@@ -218,7 +223,9 @@ impl<'a> Consuming<'a> {
                         self.jobs.restock.notify_one();
                     }
                     Arrow::WorkerCommitted.pass();
-                    self.consumer.ack(&batch.tags()).await?;
+                    if !mutant::on(Mutant::AckBeforeCommit) {
+                        self.consumer.ack(&batch.tags()).await?;
+                    }
                     Arrow::WorkerAcked.pass();
                     if let Some(deadline) = written.deadline(event) {
                         self.jobs.notices.give(deadline);

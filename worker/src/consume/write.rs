@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use spike_broker::{Backoff, topology};
+use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, QueuedOrder, clock};
 use spike_stock::{Stock, StockError};
 use spike_store::{Adopted, Fenced, Poison, Store, StoreError};
@@ -230,6 +231,9 @@ impl Writer {
         (entry, order): (EntryId, &QueuedOrder),
         error: &StoreError,
     ) -> Result<OrderStatus, Trouble> {
+        if mutant::on(Mutant::PoisonRow) {
+            return Ok(OrderStatus::Rejected);
+        }
         let message = batch.message_of(entry);
         tracing::error!(%event, order = %order.order, %error, "order cannot be written: rejected and kept as a dead letter");
         let reason = error.to_string();

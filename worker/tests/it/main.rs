@@ -1,5 +1,6 @@
 //! The worker against real servers: a private Redis a test, a database and a virtual host of its own.
 
+mod conditions;
 mod deadlines;
 mod ending;
 mod expiry;

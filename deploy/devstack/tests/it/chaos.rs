@@ -129,3 +129,20 @@ fn a_server_behind_it_may_die_and_come_back() {
     let mut again = connect(&proxy);
     assert_eq!(ping(&mut again).as_deref(), Ok(&b"+PONG\r\n"[..]));
 }
+
+#[test]
+fn a_client_that_resets_is_gone_for_the_server_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = ChaosProxy::start(listener.local_addr().expect("its address")).expect("a proxy");
+    let mut client = connect(&proxy);
+    client.write_all(b"one").expect("written");
+    let (mut server, _) = listener.accept().expect("the proxy connects");
+    assert_eq!(read(&mut server, LONG).as_deref(), Ok(&b"one"[..]));
+    // Closed with an answer unread, which TCP tells as a reset.
+    server.write_all(b"two").expect("written");
+    let mut piece = [0; 1];
+    assert_eq!(client.peek(&mut piece).expect("the answer is there"), 1);
+    drop(client);
+    let end = read(&mut server, LONG);
+    assert!(matches!(end.as_deref(), Ok(&[]) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+}

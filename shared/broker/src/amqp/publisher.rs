@@ -5,6 +5,8 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Confirmation, PublisherConfirm};
 
 use super::headers;
+use spike_domain::mutant::{self, Mutant};
+
 use super::link::{Link, within};
 use crate::{BrokerError, Forward, Outgoing, PublishError, Route, Timeouts, topology};
 
@@ -99,7 +101,8 @@ impl AmqpPublisher {
 
 fn verdict(answers: Vec<Confirmation>) -> Result<(), PublishError> {
     let count = answers.iter().filter(|answer| !answer.is_ack()).count();
-    if let Some(returned) = answers.into_iter().find_map(Confirmation::take_message) {
+    let returned = answers.into_iter().find_map(Confirmation::take_message);
+    if let Some(returned) = returned.filter(|_| !mutant::on(Mutant::IgnoredReturn)) {
         let message_id = returned.properties.message_id().as_ref().map(ToString::to_string);
         return Err(PublishError::Returned {
             message_id: message_id.unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use spike_devstack::{ChaosProxy, Fault};
 use spike_domain::OrderId;
 use spike_store::{DatabaseSettings, Overdue, Poison, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
@@ -272,4 +273,42 @@ async fn a_refresh_token_that_is_none_waits_for_no_lock() {
         conn
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_nobody_hears_of_any_more_keeps_no_event_locked() {
+    let url = fresh_url().await;
+    let direct = store(&url).await;
+    let sale = Sale::of(&direct, 10).await;
+    let (before, database) = url.rsplit_once('/').unwrap();
+    let (account, port) = before.rsplit_once(':').unwrap();
+    let proxy = ChaosProxy::start(format!("127.0.0.1:{port}").parse().unwrap()).unwrap();
+    let through = format!("{account}:{}/{database}", proxy.address().port());
+    let hasty = DatabaseSettings { statement_timeout: Duration::from_secs(2), ..settings(through) };
+    let cut_off = Store::connect(&hasty).await.unwrap();
+    let event = sale.event;
+    let busy = tokio::spawn(async move {
+        loop {
+            drop(cut_off.bump_epoch(event, 0, 0).await);
+        }
+    });
+
+    let mut watcher = MySqlConnection::connect(&url).await.unwrap();
+    let idle = "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+                ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE() AND p.command = 'Sleep'";
+    // Cut off between two statements: that is where it stands still most of the time, but not always.
+    eventually("a transaction is left open", async || {
+        proxy.set(Fault::Blackhole);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let left: i64 = sqlx::query_scalar(idle).fetch_one(&mut watcher).await.unwrap();
+        if left == 0 {
+            proxy.set(Fault::Healed);
+        }
+        (left > 0).then_some(())
+    })
+    .await;
+    eventually("somebody else gets the lock", async || direct.bump_epoch(event, 0, 0).await.ok()).await;
+    let left: i64 = sqlx::query_scalar(idle).fetch_one(&mut watcher).await.unwrap();
+    assert_eq!(left, 0, "the server has ended what nobody went on with");
+    busy.abort();
 }
