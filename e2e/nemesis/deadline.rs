@@ -15,9 +15,12 @@ use super::facts;
 use crate::system::Sale;
 
 const USERS: usize = 100;
-const PAY_TIMEOUT_S: u32 = 5;
-/// How far from the deadline the payments go out, at most.
-const AROUND_MS: u64 = 1_500;
+const PAY_TIMEOUT_S: u32 = 6;
+/// From when before the deadline the payments go out, and until when after it. Most of it before: on a busy machine a
+/// payment takes its time.
+const BEFORE_MS: u64 = 3_000;
+/// The latter.
+const AFTER_MS: u64 = 500;
 /// Time for a payment that has no outcome yet to get one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,7 +61,8 @@ fn a_hundred_users_pay_while_their_deadline_passes() {
     // The provider's money: each captured charge has paid one order or is owed to its user.
     let taken = facts.charges.values().filter(|captured| **captured).count();
     let count = |status| facts.attempts.iter().filter(|attempt| attempt.status == status).count();
-    let (captured, due) = (count(AttemptStatus::Captured), count(AttemptStatus::RefundDue));
+    let captured = count(AttemptStatus::Captured);
+    let due = count(AttemptStatus::RefundDue) + count(AttemptStatus::Refunded);
     assert_eq!((captured, captured + due), (ends[paid], taken), "{ends:?}, {due} to be refunded");
     assert!(due > 0, "nobody was late with money taken: the test has missed its moment");
     let free = i64::from(total) - i64::try_from(ends[paid]).expect("a hundred");
@@ -88,10 +92,8 @@ async fn pays(
         }
     };
     let deadline = Instant::now() + Duration::from_secs(u64::from(PAY_TIMEOUT_S));
-    sleep_until(
-        deadline - Duration::from_millis(AROUND_MS) + Duration::from_millis(rng.u64(..2 * AROUND_MS)),
-    )
-    .await;
+    let wait = Duration::from_millis(rng.u64(..BEFORE_MS + AFTER_MS));
+    sleep_until(deadline - Duration::from_millis(BEFORE_MS) + wait).await;
     // Late captures are most likely to meet a cancelled order.
     let simulate = ["success", "late-success", "duplicate-callback"][at % 3];
     let key = rng.u64(..);

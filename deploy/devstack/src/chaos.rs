@@ -189,41 +189,38 @@ fn join(
 
 /// Carries bytes one way until an end closes or the connection is cut.
 fn pump(mut from: TcpStream, mut to: TcpStream, way: Way, network: &Network, generation: u64) {
-    if carry(&mut from, &mut to, way, network, generation).is_none() {
-        // An end that has reset the connection has reset it for both: a server must not wait for a client that is gone.
-        let _ = from.shutdown(Shutdown::Both);
-        let _ = to.shutdown(Shutdown::Both);
-    }
-}
-
-/// `None` when the connection is over, both ways.
-fn carry(
-    from: &mut TcpStream,
-    to: &mut TcpStream,
-    way: Way,
-    network: &Network,
-    generation: u64,
-) -> Option<()> {
     let mut piece = vec![0; 64 * 1024];
     loop {
         match from.read(&mut piece) {
             Ok(0) => {
-                network.pass(way, generation, Instant::now()).ok()?;
-                return to.shutdown(Shutdown::Write).ok();
+                if network.pass(way, generation, Instant::now()).is_ok() {
+                    let _ = to.shutdown(Shutdown::Write);
+                }
+                return;
             }
             Ok(bytes) => {
                 let came = Instant::now();
-                network.pass(way, generation, came).ok()?;
-                to.write_all(&piece[..bytes]).ok()?;
+                if network.pass(way, generation, came).is_err() {
+                    return;
+                }
+                if to.write_all(&piece[..bytes]).is_err() {
+                    return end_both(&from, &to);
+                }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 if network.cut(generation) {
-                    return None;
+                    return;
                 }
             }
-            Err(_) => return None,
+            Err(_) => return end_both(&from, &to),
         }
     }
+}
+
+/// An end that has reset the connection has reset it for both: a server must not wait for a client that is gone.
+fn end_both(from: &TcpStream, to: &TcpStream) {
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 /// Lets the last close of a stream send a reset in place of a polite end.
