@@ -41,7 +41,7 @@ fn provider(case: &Case<'_>, found: &mut Findings) {
                 found.add(Invariant::I5, "money that the provider has not taken", text());
             }
             (AttemptStatus::RefundFailed, _) => {
-                found.add(Invariant::I5, "money that nobody gives back", text())
+                found.add(Invariant::I5, "money that nobody gives back", text());
             }
             (AttemptStatus::Declined, true) => {
                 found.add(Invariant::I5, "taken money that nobody owes", text());
