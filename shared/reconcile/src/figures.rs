@@ -94,7 +94,7 @@ async fn outbox_units(stock: &Stock, store: &Store, event: EventId) -> Result<Ou
     for _ in 0..ENTRIES_MAX / ENTRIES_PER_READ {
         let page = stock.entries(event, after, ENTRIES_PER_READ).await?;
         units.all += page.entries.iter().map(OutboxEntry::units).sum::<u64>();
-        units.written += written_units(store, event, &page.entries).await?;
+        units.written += written_units(store, &page.entries).await?;
         after = page.entries.last().map(|entry| entry.id);
         if page.next.is_none() {
             units.whole = true;
@@ -104,13 +104,13 @@ async fn outbox_units(stock: &Stock, store: &Store, event: EventId) -> Result<Ou
     Ok(units)
 }
 
-async fn written_units(store: &Store, event: EventId, entries: &[OutboxEntry]) -> Result<u64> {
+async fn written_units(store: &Store, entries: &[OutboxEntry]) -> Result<u64> {
     let orders: Vec<_> = entries.iter().flat_map(|entry| &entry.orders).collect();
     if orders.is_empty() {
         return Ok(0);
     }
     let ids: Vec<_> = orders.iter().map(|order| order.order).collect();
-    let missing: HashSet<_> = store.rows_missing(event, &ids).await?.rows.into_iter().collect();
+    let missing: HashSet<_> = store.rows_absent(&ids).await?.into_iter().collect();
     let written = orders.iter().filter(|order| !missing.contains(&order.order));
     Ok(written.map(|order| u64::from(order.quantity)).sum())
 }

@@ -4,7 +4,7 @@ use spike_domain::{EventId, OrderId, OrderStatus, UserId};
 
 use crate::order_rows::existing;
 use crate::sql::{CHUNK, at, order_at, order_list, rows_of_text, status_at};
-use crate::transaction::under_lock;
+use crate::transaction::{read, under_lock};
 use crate::{Result, Store};
 
 /// An answer about orders, with the epoch that was the event's when it was given.
@@ -23,6 +23,14 @@ impl Store {
             let there = existing(tx, orders).await?;
             let rows = orders.iter().filter(|order| !there.contains_key(order)).copied().collect();
             Ok(Seen { epoch: locked.row.epoch, rows })
+        })
+    }
+
+    /// The same without the lock, for reports: it holds nobody up, and an order may get its row meanwhile.
+    pub async fn rows_absent(&self, orders: &[OrderId]) -> Result<Vec<OrderId>> {
+        read!(self, |conn| {
+            let there = existing(conn, orders).await?;
+            Ok(orders.iter().filter(|order| !there.contains_key(order)).copied().collect())
         })
     }
 

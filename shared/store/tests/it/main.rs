@@ -18,6 +18,7 @@ mod inserts;
 mod inventory;
 mod late;
 mod life;
+mod order_life;
 mod payments;
 mod plans;
 mod products;
