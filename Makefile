@@ -105,8 +105,9 @@ deny: ## licences, sources and duplicate crates, where cargo-deny is installed
 	else echo "cargo-deny is not installed: licences and sources not checked (cargo install cargo-deny)"; fi
 
 .PHONY: crowd
-crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products; the books must add up
+crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the store and over HTTP; the books must add up
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike-store --test it -- sixty_four_clients
+	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike --test e2e -- sixty_four_clients
 
 .PHONY: docs
 docs: ## write docs/ERRORS.md anew from the code

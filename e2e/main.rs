@@ -14,6 +14,7 @@ mod books;
 mod callers;
 mod commands;
 mod dead_letters;
+mod crowd;
 mod demo;
 mod drain;
 mod embedded;
