@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use spike_domain::{AttemptStatus, OrderId, OrderStatus, ProductId, UserId};
 use spike_store::{PaymentAttempt, ShopOrderRow};
 
 use crate::http::{self, Answer};
-use crate::poll::until;
+use crate::poll::{PATIENCE, lasting, until};
 use crate::system::{System, order_of};
 
 const CLIENTS: usize = 64;
@@ -125,8 +126,8 @@ impl Crowd<'_> {
         let (bearer, body) = (format!("Bearer {token}"), body.to_string());
         let key = OrderId::new(spike_domain::clock::now_ms()).to_string();
         let headers = [("Authorization", &*bearer), ("Idempotency-Key", &*key)];
-        let answer = until("the request is decided", || {
-            let path = format!("/api/v1{path}");
+        let (path, begun) = (format!("/api/v1{path}"), Instant::now());
+        let answer = loop {
             let answer = http::call(self.system.http, "POST", &path, &headers, Some(&body));
             let again = match answer.status {
                 200 | 201 => false,
@@ -135,8 +136,13 @@ impl Crowd<'_> {
                     "unavailable" | "overloaded" | "request-in-flight" | "outcome-unknown"
                 ),
             };
-            (!again).then_some(answer)
-        });
+            if !again {
+                break answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} is not decided: {} {}", answer.head, answer.json());
+            // As the answer asks: who comes again at once is a storm, not a client.
+            lasting(Duration::from_millis(500 + fastrand::u64(0..1000)));
+        };
         self.answered.fetch_add(1, Ordering::Relaxed);
         if !(200..300).contains(&answer.status) {
             assert!(matches!(answer.status, 402 | 409), "{} {}", answer.head, answer.json());

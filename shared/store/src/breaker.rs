@@ -7,7 +7,7 @@ use std::time::Instant;
 use spike_domain::Breaker;
 
 use crate::backend::Backend;
-use crate::{Result, Store, StoreError};
+use crate::{Cause, Result, Store, StoreError};
 
 /// Failures in a row, with no success of anybody in between, after which the server is taken for away.
 const THRESHOLD: u32 = 5;
@@ -34,12 +34,19 @@ impl Store {
     }
 }
 
-/// Tells the breaker how a call ended: only no answer is a failure.
+/// Tells the breaker how a call ended: only no answer is a failure. A server that says what troubles it (a full disk, a
+/// missing right on one table) has answered.
 pub(crate) fn judge<T>(breaker: &Breaker, result: &Result<T>) {
     match result {
-        Err(StoreError::Unavailable(_)) => breaker.failed(now_ms(), fastrand::f64()),
+        Err(StoreError::Unavailable(cause)) if !from_the_server(cause) => {
+            breaker.failed(now_ms(), fastrand::f64());
+        }
         _ => breaker.succeeded(),
     }
+}
+
+fn from_the_server(cause: &Cause) -> bool {
+    matches!(cause.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Database(_)))
 }
 
 fn now_ms() -> u64 {
