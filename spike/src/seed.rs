@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use loadtest::http::Json;
+use spike_arena::stage::{self, OnSale};
 use spike_config::Config;
 use spike_domain::EventId;
 use spike_store::Store;
 use tokio::time::{Instant, sleep};
 
-use crate::demo::stage::{self, OnSale};
 
 /// From the announcement to the opening.
 const LEAD_MS: u64 = 10_000;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use loadtest::{Audit, AuditInput, Mode, Painter, PressPlan, Progress, SaleResult, SaleSpec, Summary};
+use spike_arena::{crowd, rest, stage};
 use spike_config::Config;
 use spike_domain::EventId;
 use spike_gateway::tokens::Tokens;
@@ -26,13 +27,10 @@ use plan::Plan;
 use report::step;
 
 mod children;
-mod crowd;
 mod plan;
 mod report;
-mod rest;
 mod rest_embedded;
 mod servers;
-pub mod stage;
 
 /// The longest a buyer waits for an answer.
 const PRESS_DEADLINE: Duration = Duration::from_secs(10);
@@ -170,13 +168,27 @@ async fn sale(args: &Args, plan: &Plan, children: &mut Children) -> anyhow::Resu
     children.check()?;
     let event = opening.event;
     let (drained, both) = if plan.servers.is_some() {
-        rest::of_servers(config, event, last_answer).await?
+        of_servers(config, event, last_answer).await?
     } else {
         let asked = step("drained", rest_embedded::wait(&base, &admin, event, last_answer)).await?;
         anyhow::ensure!(children.stop().await, "spike serve did not leave well");
         (asked.drained, step("its files read", rest_embedded::read(config, event, &asked)).await?)
     };
     Ok(audited(args, event, result, drained, both))
+}
+
+/// Waits until Redis and the database are at rest, then reads both; also how long it took since `since`.
+async fn of_servers(
+    config: &Config,
+    event: EventId,
+    since: Instant,
+) -> anyhow::Result<(Duration, rest::BothSides)> {
+    let store = settings::database(config).await?.store;
+    let books = rest::Books::open(config, store.clone(), event).await?;
+    let drained = step("drained", books.wait(since)).await?;
+    let both = step("both sides read", books.read()).await?;
+    store.close().await;
+    Ok((drained, both))
 }
 
 /// An admin, and everybody who does not register, in a database of the newest schema.

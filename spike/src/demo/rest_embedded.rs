@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use loadtest::http::Json;
 use serde_json::{Value, json};
+use spike_arena::rest::{BothSides, rows};
+use spike_arena::stage::CALL;
 use spike_config::Config;
 use spike_domain::{Conservation, EventId, OrderId};
 use tokio::time::{Instant, sleep};
 
-use super::rest::{BothSides, rows};
-use super::stage::CALL;
 use crate::settings;
 
 /// The longest wait. What has not drained by then is for the auditor to say.

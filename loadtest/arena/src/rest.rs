@@ -13,9 +13,6 @@ use spike_stock::Ledger;
 use spike_store::Store;
 use tokio::time::{Instant, sleep};
 
-use super::report::step;
-use crate::settings;
-
 /// The longest wait. What has not drained by then is for the auditor to say.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -32,21 +29,45 @@ pub struct BothSides {
     pub differences: Vec<String>,
 }
 
-/// Waits until Redis and the database are at rest, then reads both; also how long it took since `since`.
-///
-/// # Errors
-/// When one of them does not answer.
-pub async fn of_servers(
-    config: &Config,
+/// The books of one event: its ledger in Redis and its rows.
+pub struct Books {
+    ledger: Ledger<MultiplexedConnection>,
+    store: Store,
     event: EventId,
-    since: Instant,
-) -> anyhow::Result<(Duration, BothSides)> {
-    let database = settings::database(config).await?;
-    let ledger = ledger(&config.redis).await?;
-    let drained = step("drained", wait(&ledger, &database.store, event, since)).await?;
-    let both = step("both sides read", read(&ledger, &database.store, event)).await?;
-    database.store.close().await;
-    Ok((drained, both))
+}
+
+impl Books {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn open(config: &Config, store: Store, event: EventId) -> anyhow::Result<Self> {
+        Ok(Self { ledger: ledger(&config.redis).await?, store, event })
+    }
+
+    /// Waits until both are at rest, or patience ends; how long it took since `since`.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub async fn wait(&self, since: Instant) -> anyhow::Result<Duration> {
+        wait(&self.ledger, &self.store, self.event, since).await
+    }
+
+    /// Reads both.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub async fn read(&self) -> anyhow::Result<BothSides> {
+        read(&self.ledger, &self.store, self.event).await
+    }
+
+    /// Units left, as Redis says now; `None` without a ledger.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn stock(&self) -> anyhow::Result<Option<u64>> {
+        Ok(self.ledger.meta(self.event).await?.and_then(|meta| meta.stock))
+    }
 }
 
 /// A ledger on a connection of its own.
