@@ -139,6 +139,10 @@ impl Cache {
     where
         F: Future<Output = Result<Loaded>>,
     {
+        // A fetch may have ended between this reader's miss and this flight's begin.
+        if let Some((cached, Freshness::Fresh)) = self.local.find(key, Instant::now()) {
+            return Ok(cached);
+        }
         let look = match &self.shared {
             Some(shared) => shared.find(key).await,
             None => shared::Look::default(),
