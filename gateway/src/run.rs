@@ -27,8 +27,8 @@ use crate::tokens::Tokens;
 
 /// How long a gateway that is told to stop still accepts, so that balancers see it unready before it closes.
 const UNREADY: Duration = Duration::from_secs(1);
-/// The events, the news of revocations, and all of them.
-const FOLLOWER_CONNECTIONS: u32 = 3;
+/// The events, the limits, the news of revocations, and all of them.
+const FOLLOWER_CONNECTIONS: u32 = 4;
 
 /// Runs a gateway until `shutdown`, then drains it within its deadline. Call it on the sidecar's runtime.
 ///
@@ -96,7 +96,7 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListen
 
 fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
     let (stock, store) = (backends.stock.clone(), backends.store.clone());
-    let (table, tokens) = (shared.clone(), shared.tokens.clone());
+    let (table, tokens, limited) = (shared.clone(), shared.tokens.clone(), shared.clone());
     vec![
         Check::new("ledger", true, move || {
             let stock = stock.clone();
@@ -115,6 +115,11 @@ fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
         Check::new("revocations", true, move || {
             let known = tokens.revocations().loaded();
             async move { if known { Ok(()) } else { Err("revoked tokens have not been read yet".to_owned()) } }
+        }),
+        // And it would go by its configuration where an administrator has set other limits.
+        Check::new("limits", true, move || {
+            let known = limited.limits.version() > 0;
+            async move { if known { Ok(()) } else { Err("the rate limits have not been read yet".to_owned()) } }
         }),
     ]
 }
@@ -185,7 +190,18 @@ impl Sidecar {
                     "database",
                     usize::from(store.breaker_open()),
                 );
-                metered.counters.render() + &cache.render() + &queue + &threads + &ledger + &database
+                let limits = gauge(
+                    "spike_gateway_rate_limits_version",
+                    "Version of the rate limits in force; 0 until they have been read.",
+                    usize::try_from(metered.limits.version()).unwrap_or(usize::MAX),
+                );
+                metered.counters.render()
+                    + &cache.render()
+                    + &queue
+                    + &threads
+                    + &ledger
+                    + &database
+                    + &limits
             }),
         };
         let mut others = JoinSet::new();

@@ -292,7 +292,11 @@ mod tests {
         for take in [&of_bucket as &dyn Fn(Quota, u64) -> Result<(), TooEarly>, &of_table] {
             assert_eq!((0..10).filter(|_| take(slow, S).is_ok()).count(), 10);
             assert_eq!(take(slow, S), Err(TooEarly { wait_ns: S }));
-            assert_eq!(take(fast, S), Err(TooEarly { wait_ns: S / 1000 }), "empty, and filled at the new rate");
+            assert_eq!(
+                take(fast, S),
+                Err(TooEarly { wait_ns: S / 1000 }),
+                "empty, and filled at the new rate"
+            );
             assert_eq!(take(fast, S + S / 1000), Ok(()));
             assert_eq!(take(fast, S + S / 1000), Err(TooEarly { wait_ns: S / 1000 }));
             assert_eq!((0..200).filter(|_| take(fast, 2 * S).is_ok()).count(), 100, "and to the new burst");

@@ -134,8 +134,7 @@ mod tests {
     const S: u64 = 1_000_000_000;
     const HOLDING: Rate = Rate { per_s: 1, burst: 1 };
     const OFF: Rate = Rate { per_s: 0, burst: 1 };
-    const NONE: RateLimits =
-        RateLimits { global: OFF, event: OFF, user: OFF, address: OFF, debounce_ms: 0 };
+    const NONE: RateLimits = RateLimits { global: OFF, event: OFF, user: OFF, address: OFF, debounce_ms: 0 };
 
     fn configured(rates: RateLimits) -> Limits {
         let RateLimits { global, event, user, address, debounce_ms } = rates;
@@ -172,7 +171,10 @@ mod tests {
         ];
         for (version, (name, set)) in (2..).zip(cases) {
             limits.put_in_force(version, Some(&set));
-            assert_eq!((refusing(&limits, 10 * S * u64::from(version)), limits.version()), (vec![name], version));
+            assert_eq!(
+                (refusing(&limits, 10 * S * u64::from(version)), limits.version()),
+                (vec![name], version)
+            );
         }
         limits.put_in_force(9, None);
         assert_eq!((refusing(&limits, 90 * S), limits.version()), (vec![], 9));
@@ -192,7 +194,13 @@ mod tests {
         let most = Rate { per_s: Rate::PER_S_MAX, burst: Rate::BURST_MAX };
         let slowest = Rate { per_s: 1, burst: Rate::BURST_MAX };
         let debounce_ms = RateLimits::DEBOUNCE_MS_MAX;
-        let limits = configured(RateLimits { global: most, event: slowest, user: most, address: slowest, debounce_ms });
+        let limits = configured(RateLimits {
+            global: most,
+            event: slowest,
+            user: most,
+            address: slowest,
+            debounce_ms,
+        });
         assert_eq!(refusing(&limits, S), ["press"]);
     }
 }

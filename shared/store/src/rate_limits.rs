@@ -46,8 +46,9 @@ impl RateLimitsRow {
 }
 
 fn limits_at(row: &Row) -> Result<RateLimits> {
-    let rate =
-        |per_s, burst| -> Result<Rate> { Ok(Rate { per_s: u32_at(row, per_s)?, burst: u32_at(row, burst)? }) };
+    let rate = |per_s, burst| -> Result<Rate> {
+        Ok(Rate { per_s: u32_at(row, per_s)?, burst: u32_at(row, burst)? })
+    };
     Ok(RateLimits {
         global: rate("global_per_s", "global_burst")?,
         event: rate("event_per_s", "event_burst")?,
