@@ -67,6 +67,9 @@ fn limits_set_at_one_gateway_hold_at_the_other_and_after_a_restart() {
     for at in [other, system.http] {
         refused_by("press", at, event, &buyer);
     }
+    let metrics = call(system.gateway_ops, "GET", "/metrics", &[], None);
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(metrics.contains("\nspike_gateway_rate_limits_version 2\n"), "{metrics}");
     let stale = admin(&system, other, "PUT", "\"1\"", Some(&limits(0, 0)));
     assert_eq!(stale.refused(412), "precondition-failed");
 
