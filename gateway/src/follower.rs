@@ -1,10 +1,11 @@
 //! The snapshot follower: keeps the hot cores' table of events true, by a poll of Redis every 200 ms, a poll of the
-//! database every second, and hints in between; and what is revoked ([`revocations`]).
+//! database every second, and hints in between; what is revoked ([`revocations`]); and the limits in force ([`limits`]).
 //!
 //! Redis says what the ledger is; the database says what the event is and what the operator wants. Either may be away, or
 //! slow, and neither waits for the other: the table then keeps what was known last, and a gateway that starts without the
 //! database reads the event's document from its ledger.
 
+mod limits;
 mod revocations;
 
 use std::collections::{HashMap, HashSet};
@@ -71,6 +72,7 @@ impl Follower {
         let every = Duration::from_millis(self.shared.config.follower.definitions_poll_ms);
         let definitions = follow_definitions(self.store.clone(), every, hinted.clone(), define);
         let revoked = revocations::follow(self.shared.clone(), self.store.clone(), hinted.clone());
+        let limited = limits::follow(self.shared.clone(), self.store.clone(), hinted.clone());
         // One task, so that a panic in any part of it ends the follower and is seen.
         let ledger = self.ledger.clone();
         let shared = self.shared.clone();
@@ -78,7 +80,7 @@ impl Follower {
             Hint::Look => hint.send_replace(()),
             Hint::Revoked { sessions, min_ver } => revocations::told_of(&shared, &sessions, min_ver),
         });
-        tokio::join!(listen, definitions, revoked, self.follow(hinted, defined));
+        tokio::join!(listen, definitions, revoked, limited, self.follow(hinted, defined));
     }
 
     async fn follow(

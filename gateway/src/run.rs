@@ -27,8 +27,8 @@ use crate::tokens::Tokens;
 
 /// How long a gateway that is told to stop still accepts, so that balancers see it unready before it closes.
 const UNREADY: Duration = Duration::from_secs(1);
-/// The events, the news of revocations, and all of them.
-const FOLLOWER_CONNECTIONS: u32 = 3;
+/// The events, the limits, the news of revocations, and all of them.
+const FOLLOWER_CONNECTIONS: u32 = 4;
 
 /// Runs a gateway until `shutdown`, then drains it within its deadline. Call it on the sidecar's runtime.
 ///
@@ -96,7 +96,7 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListen
 
 fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
     let (stock, store) = (backends.stock.clone(), backends.store.clone());
-    let (table, tokens) = (shared.clone(), shared.tokens.clone());
+    let (table, tokens, limited) = (shared.clone(), shared.tokens.clone(), shared.clone());
     vec![
         Check::new("ledger", true, move || {
             let stock = stock.clone();
@@ -116,7 +116,47 @@ fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
             let known = tokens.revocations().loaded();
             async move { if known { Ok(()) } else { Err("revoked tokens have not been read yet".to_owned()) } }
         }),
+        // And it would go by its configuration where an administrator has set other limits.
+        Check::new("limits", true, move || {
+            let known = limited.limits.version() > 0;
+            async move { if known { Ok(()) } else { Err("the rate limits have not been read yet".to_owned()) } }
+        }),
     ]
+}
+
+/// What the ops server shows: the counters, and what is read when it is asked.
+fn metrics(
+    shared: &Arc<Shared>,
+    backends: &Backends,
+    control: &Control,
+) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let (shared, cache, passwords) = (shared.clone(), control.cache.counts(), control.passwords.waiting());
+    let (stock, store) = (backends.stock.clone(), backends.store.clone());
+    let breaker = |name, what: &str, open| {
+        gauge(name, &format!("Whether calls to the {what} fail at once."), usize::from(open))
+    };
+    Arc::new(move || {
+        let gauges = [
+            gauge(
+                "spike_password_queue_length",
+                "Passwords that wait for a hashing thread.",
+                passwords.get(),
+            ),
+            gauge(
+                "spike_password_threads",
+                "Threads that hash passwords.",
+                shared.config.auth.argon2_threads,
+            ),
+            breaker("spike_gateway_ledger_breaker_open", "ledger", stock.breaker_open()),
+            breaker("spike_gateway_database_breaker_open", "database", store.breaker_open()),
+            gauge(
+                "spike_gateway_rate_limits_version",
+                "Version of the rate limits in force; 0 until they have been read.",
+                usize::try_from(shared.limits.version()).unwrap_or(usize::MAX),
+            ),
+        ];
+        shared.counters.render() + &cache.render() + &gauges.concat()
+    })
 }
 
 /// Everything that runs on the tokio side.
@@ -146,7 +186,6 @@ impl Sidecar {
         )
         .with_clock(move || timed.clock.read().unix_ms)
         .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
-        let cache = control.cache.counts();
         let follower = Follower::new(shared.clone(), backends.stock.clone(), follower_store(config)?, active);
         let relay = relay::run(
             RelayDeps {
@@ -161,33 +200,8 @@ impl Sidecar {
             },
             told_to(stopping.clone()),
         );
-        let (metered, passwords) = (shared.clone(), control.passwords.waiting());
-        let hashing_threads = config.auth.argon2_threads;
-        let (stock, store) = (backends.stock.clone(), backends.store.clone());
-        let ops = Ops {
-            ready,
-            checks: checks(backends, shared),
-            metrics: Arc::new(move || {
-                let queue = gauge(
-                    "spike_password_queue_length",
-                    "Passwords that wait for a hashing thread.",
-                    passwords.get(),
-                );
-                let threads =
-                    gauge("spike_password_threads", "Threads that hash passwords.", hashing_threads);
-                let open = |name, what: &str, open| {
-                    gauge(name, &format!("Whether calls to the {what} fail at once."), open)
-                };
-                let ledger =
-                    open("spike_gateway_ledger_breaker_open", "ledger", usize::from(stock.breaker_open()));
-                let database = open(
-                    "spike_gateway_database_breaker_open",
-                    "database",
-                    usize::from(store.breaker_open()),
-                );
-                metered.counters.render() + &cache.render() + &queue + &threads + &ledger + &database
-            }),
-        };
+        let metrics = metrics(shared, backends, &control);
+        let ops = Ops { ready, checks: checks(backends, shared), metrics };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
         others.spawn(named("follower", follower.run()));

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use spike_config::{Config, Rate};
-use spike_domain::{EventId, UserId};
+use spike_config::Config;
 use spike_stock::EmbeddedLedger;
 use spike_telemetry::Counters;
 use tokio::sync::Notify;
 
 use crate::bridge;
-use crate::local::gcra::{TooEarly, mix};
-use crate::local::{EventTable, Gcra, GcraTable, Quota, SaleClock};
-use crate::rate_limit::Met;
+pub use crate::local::Limits;
+use crate::local::{EventTable, SaleClock};
 use crate::tokens::Tokens;
 
 /// The gateway's common state.
@@ -41,71 +39,6 @@ pub struct Shared {
     pub connections: Seats,
     /// How far the shutdown has come.
     pub drain: Drain,
-}
-
-/// Token buckets in the four dimensions, and the debounce of presses.
-pub struct Limits {
-    global: (Gcra, Quota),
-    /// Each event has a bucket of its own.
-    event: Quota,
-    users: (GcraTable, Quota),
-    addresses: (GcraTable, Quota),
-    presses: (GcraTable, Quota),
-}
-
-impl Limits {
-    /// Buckets as configured.
-    pub fn new(limits: &spike_config::LimitsConfig) -> Self {
-        let quota = |rate: Rate| Quota::new(rate.per_s, rate.burst);
-        let table = || GcraTable::new(limits.table_slots);
-        Self {
-            global: (Gcra::default(), quota(limits.global)),
-            event: quota(limits.event),
-            users: (table(), quota(limits.user)),
-            addresses: (table(), quota(limits.address)),
-            presses: (table(), Quota::every_ms(limits.debounce_ms)),
-        }
-    }
-
-    /// A token for any request at all.
-    pub fn global(&self, now_ns: u64) -> Result<(), Met> {
-        let (bucket, quota) = &self.global;
-        bucket.take(*quota, now_ns).map_err(|early| met(quota, "all", early))
-    }
-
-    /// A token of one event's bucket.
-    pub fn event(&self, bucket: &Gcra, now_ns: u64) -> Result<(), Met> {
-        bucket.take(self.event, now_ns).map_err(|early| met(&self.event, "event", early))
-    }
-
-    /// A token of one user.
-    pub fn user(&self, user: UserId, now_ns: u64) -> Result<(), Met> {
-        let (table, quota) = &self.users;
-        let taken = table.take(mix(user.0.cast_unsigned(), 1), *quota, now_ns);
-        taken.map_err(|early| met(quota, "user", early))
-    }
-
-    /// A token of one address.
-    pub fn address(&self, address: std::net::IpAddr, now_ns: u64) -> Result<(), Met> {
-        let hash = match address {
-            std::net::IpAddr::V4(v4) => mix(u64::from(v4.to_bits()), 2),
-            // One customer has a /64: its lower half is not another address.
-            std::net::IpAddr::V6(v6) => mix(u64::try_from(v6.to_bits() >> 64).expect("64 bits are left"), 3),
-        };
-        let (table, quota) = &self.addresses;
-        table.take(hash, *quota, now_ns).map_err(|early| met(quota, "address", early))
-    }
-
-    /// One press a user and event per debounce time.
-    pub fn press(&self, user: UserId, event: EventId, now_ns: u64) -> Result<(), Met> {
-        let hash = mix(mix(user.0.cast_unsigned(), 4), event.0.cast_unsigned());
-        let (table, quota) = &self.presses;
-        table.take(hash, *quota, now_ns).map_err(|early| met(quota, "press", early))
-    }
-}
-
-fn met(quota: &Quota, name: &'static str, early: TooEarly) -> Met {
-    Met { policy: quota.policy(name), wait_ns: early.wait_ns }
 }
 
 /// A bounded number of seats, given back when dropped.

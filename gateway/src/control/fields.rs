@@ -145,23 +145,29 @@ impl Fields {
     /// `{"minor": …, "currency": "…"}`, 0 to `minor_max`.
     pub fn money(&mut self, name: &str, minor_max: i64) -> Money {
         let nothing = Money { minor: 0, currency: Currency::parse("XXX").expect("ISO 4217 for no currency") };
+        let money = self.object(name, "must be an object of minor and currency", |inner| {
+            let minor = inner.integer("minor", 0..=minor_max);
+            let letters = inner.text("currency", 3..=3);
+            let currency = Currency::parse(&letters);
+            if currency.is_none() && !letters.is_empty() {
+                inner.wrong::<()>("currency", "must be three upper-case letters (ISO 4217)");
+            }
+            Money { minor, currency: currency.unwrap_or(nothing.currency) }
+        });
+        money.unwrap_or(nothing)
+    }
+
+    /// An object, read by `read` under its name, for example `price.`; `None` once an error is noted.
+    pub fn object<T>(&mut self, name: &str, otherwise: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let Some(value) = self.take(name) else {
             self.missing(name);
-            return nothing;
+            return None;
         };
-        let Value::Object(map) = value else {
-            self.wrong::<()>(name, "must be an object of minor and currency");
-            return nothing;
-        };
+        let Value::Object(map) = value else { return self.wrong(name, otherwise) };
         let mut inner = Self { left: map, prefix: format!("{}{name}.", self.prefix), errors: Vec::new() };
-        let minor = inner.integer("minor", 0..=minor_max);
-        let letters = inner.text("currency", 3..=3);
-        let currency = Currency::parse(&letters);
-        if currency.is_none() && !letters.is_empty() {
-            inner.wrong::<()>("currency", "must be three upper-case letters (ISO 4217)");
-        }
+        let object = read(&mut inner);
         self.errors.append(&mut inner.all_errors());
-        Money { minor, currency: currency.unwrap_or(nothing.currency) }
+        Some(object)
     }
 
     /// A list of so many objects, each read by `read` under the name of its place, for example `items.0.`.

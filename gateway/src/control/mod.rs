@@ -31,6 +31,7 @@ mod idempotency;
 mod identity;
 mod inventory;
 mod layers;
+mod limits;
 mod logins;
 mod me;
 mod operations;

@@ -17,8 +17,8 @@ use super::contract::{self, dictionary, viewer};
 use super::identity::Identity;
 use super::refusal::{Refusal, Result};
 use super::{
-    Control, audit, auth, events, inventory, me, operations, order_history, orders, payments, products,
-    reconcile, recorded, sessions, shop_orders, users,
+    Control, audit, auth, events, inventory, limits, me, operations, order_history, orders, payments,
+    products, reconcile, recorded, sessions, shop_orders, users,
 };
 
 /// Who may call a route.
@@ -150,6 +150,9 @@ routes! {
     PATCH "/api/v1/admin/users/{user}" Admin Cold => users::change;
     GET "/api/v1/admin/payments" Admin Cold => payments::list;
     GET "/api/v1/admin/audit" Admin Cold => audit::list;
+    GET "/api/v1/admin/limits" Admin Cold => limits::one;
+    PUT "/api/v1/admin/limits" Admin Cold => limits::replace;
+    DELETE "/api/v1/admin/limits" Admin Cold => limits::reset;
     POST "/api/v1/admin/spike/events" Admin Cold => events::create;
     PATCH "/api/v1/admin/spike/events/{event}" Admin Cold => events::change;
     DELETE "/api/v1/admin/spike/events/{event}" Admin Cold => events::delete;

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod events;
 pub mod gcra;
+pub mod limits;
 pub mod page;
 pub mod revocations;
 pub mod sold_out;
@@ -11,7 +12,8 @@ pub mod tries;
 
 pub use clock::SaleClock;
 pub use events::{EventLocal, EventTable};
-pub use gcra::{Gcra, GcraTable, Quota};
+pub use gcra::{Gcra, GcraTable, LiveQuota, Quota};
+pub use limits::Limits;
 pub use revocations::Revocations;
 pub use sold_out::{Sale, SoldOutFlag};
 pub use tries::{Pace, Tries, TriesTable};

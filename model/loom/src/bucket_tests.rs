@@ -47,3 +47,19 @@ fn two_cores_that_meet_a_new_key_at_once_let_at_most_one_burst_too_many_through(
         assert!((1..=2).contains(&taken), "{taken} of a burst of one");
     });
 }
+
+#[test]
+fn what_a_former_quota_left_is_cut_once_and_gives_one_token() {
+    every_order(|| {
+        let (bucket, slow, fast) = (Arc::new(Gcra::default()), Quota::every_ms(60_000), Quota::new(1000, 1));
+        bucket.take(slow, NOW).unwrap();
+        let other = bucket.clone();
+        let take = move |bucket: &Gcra| {
+            let times = [NOW, NOW + 1_000_000];
+            times.into_iter().filter(|&now| bucket.take(fast, now).is_ok()).count()
+        };
+        let other = thread::spawn(move || take(&other));
+        let taken = take(&bucket) + other.join().unwrap();
+        assert_eq!(taken, 1);
+    });
+}

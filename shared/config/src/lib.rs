@@ -54,7 +54,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use follower::FollowerConfig;
 pub use hot::{Driver, HotConfig};
 pub use http::HttpConfig;
-pub use limits::{LimitsConfig, Rate};
+pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use login::LoginConfig;
 pub use orders::OrdersConfig;

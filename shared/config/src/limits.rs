@@ -1,23 +1,9 @@
-//! Token buckets in front of a buy, as a rate and a burst each (GCRA). They hold per gateway process, not over
-//! all of them.
+//! Token buckets in front of a buy, as a rate and a burst each (GCRA), where no administrator has set other limits at run
+//! time. They hold per gateway process, not over all of them.
+
+use spike_domain::{Rate, RateLimits};
 
 use crate::reader::{Reader, Section};
-
-/// A sustained rate and what may come at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests per second; 0: no limit.
-    pub per_s: u32,
-    /// Requests at once, at least 1.
-    pub burst: u32,
-}
-
-impl Rate {
-    /// Whether there is no limit.
-    pub fn is_off(&self) -> bool {
-        self.per_s == 0
-    }
-}
 
 /// Section `[limits]`.
 #[derive(Clone, Debug)]
@@ -45,7 +31,7 @@ pub struct LimitsConfig {
     /// A second press of one user on one event within this time is answered 429, in milliseconds; 0: off.
     ///
     /// `SPIKE_LIMITS_DEBOUNCE_MS`: 0 to 60000
-    pub debounce_ms: u64,
+    pub debounce_ms: u32,
     /// Slots of the user table and of the address table.
     ///
     /// `SPIKE_LIMITS_TABLE_SLOTS`: a power of two, 1024 to 134217728
@@ -60,12 +46,18 @@ impl LimitsConfig {
             event: rate(&mut s, "event_per_s", "event_burst"),
             user: rate(&mut s, "user_per_s", "user_burst"),
             address: rate(&mut s, "address_per_s", "address_burst"),
-            debounce_ms: s.number("debounce_ms", 0..=60_000),
+            debounce_ms: s.number("debounce_ms", 0..=RateLimits::DEBOUNCE_MS_MAX),
             table_slots: s.power_of_two("table_slots", 1024..=134_217_728),
         }
+    }
+
+    /// The limits themselves.
+    pub fn rates(&self) -> RateLimits {
+        let Self { global, event, user, address, debounce_ms, .. } = *self;
+        RateLimits { global, event, user, address, debounce_ms }
     }
 }
 
 fn rate(s: &mut Section<'_>, per_s: &str, burst: &str) -> Rate {
-    Rate { per_s: s.number(per_s, 0..=100_000_000), burst: s.number(burst, 1..=100_000_000) }
+    Rate { per_s: s.number(per_s, 0..=Rate::PER_S_MAX), burst: s.number(burst, 1..=Rate::BURST_MAX) }
 }

@@ -8,6 +8,8 @@ use spike_domain::SessionId;
 /// Sessions in one message; an account has fewer.
 const SESSIONS_MAX: usize = 1000;
 const REVOKED: &str = "revoked";
+/// Says [`Hint::Look`]: the rate limits have changed.
+pub(crate) const LIMITS: &str = "limits";
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,7 @@ mod tests {
             &b""[..],
             b"7",
             b"relay",
+            LIMITS.as_bytes(),
             b"revoked",
             b"revoked ",
             b"revoked x 0190f6f0-0000-7000-8000-000000000000",

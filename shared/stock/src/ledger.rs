@@ -311,6 +311,13 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(cmd.query_async::<i64>(&mut self.connection()).await.map(drop)?)
     }
 
+    /// Tells every gateway to look at the rate limits again. A hint only: polls find them anyway.
+    pub async fn hint_limits(&self) -> Result<(), StockError> {
+        let mut cmd = redis::cmd("PUBLISH");
+        cmd.arg(HINTS).arg(hint::LIMITS);
+        Ok(cmd.query_async::<i64>(&mut self.connection()).await.map(drop)?)
+    }
+
     /// Tells every gateway that tokens of `sessions` with a smaller `ver` than `min_ver` are dead; polls find it anyway.
     pub async fn hint_revoked(&self, sessions: &[SessionId], min_ver: u32) -> Result<(), StockError> {
         for message in hint::of_revoked(sessions, min_ver) {

@@ -324,7 +324,12 @@ impl Stock {
 
     /// Tells every gateway and worker to look at `event` again. A hint only: polls find it anyway.
     pub async fn hint(&self, event: EventId) -> Result<()> {
-        on!(self, ledger => ledger.hint(event).await, embedded => embedded.hint(event).await)
+        on!(self, ledger => ledger.hint(event).await, embedded => embedded.hint().await)
+    }
+
+    /// Tells every gateway to look at the rate limits again. A hint only: polls find them anyway.
+    pub async fn hint_limits(&self) -> Result<()> {
+        on!(self, ledger => ledger.hint_limits().await, embedded => embedded.hint().await)
     }
 
     /// Tells every gateway that tokens of `sessions` with a smaller `ver` than `min_ver` are dead. A hint only: polls find

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
-use spike_config::{Config, Rate, ServerUrl};
-use spike_domain::EventId;
+use spike_config::{Config, ServerUrl};
+use spike_domain::{EventId, Rate};
 use tokio::time::Instant;
 
 use super::plan::Plan;

@@ -176,7 +176,7 @@ fn administration(method: &str, path: &str) -> Option<Operation> {
         ("POST", "/api/v1/admin/spike/events/{event}/pause") => verb("pauseEvent", "Refuse buys for now"),
         ("POST", "/api/v1/admin/spike/events/{event}/resume") => verb("resumeEvent", "Take buys again"),
         ("POST", "/api/v1/admin/spike/events/{event}/close") => verb("closeEvent", "End the sale for good"),
-        _ => return None,
+        _ => return super::limits::describe(method, path),
     })
 }
 

@@ -24,6 +24,7 @@ mod administration;
 mod catalogue;
 pub(super) mod dictionary;
 mod events;
+mod limits;
 mod operation;
 mod orders;
 mod pages;
@@ -40,7 +41,11 @@ type Describe = fn(&str, &str) -> Option<Operation>;
 const SUBJECTS: &[(&str, &str, Describe)] = &[
     ("accounts", "Sign-up, sessions and administration of accounts.", accounts::describe),
     ("catalogue", "Products and their inventory.", catalogue::describe),
-    ("spike", "Flash sales: events, the buy, what became of it.", events::describe),
+    (
+        "spike",
+        "Flash sales: events, the limits in front of them, the buy, what became of it.",
+        events::describe,
+    ),
     ("orders", "Orders of both kinds, their payment and cancellation.", orders::describe),
     ("contract", "This contract and its dictionary of errors.", pages::describe),
 ];
@@ -128,6 +133,7 @@ fn schemas() -> Value {
     schemas.extend(administration::schemas().into_iter().map(named));
     schemas.extend(catalogue::schemas().into_iter().map(named));
     schemas.extend(events::schemas().into_iter().map(named));
+    schemas.extend(limits::schemas().into_iter().map(named));
     schemas.extend(orders::schemas().into_iter().map(named));
     Value::Object(schemas)
 }

@@ -208,7 +208,7 @@ async fn an_old_order_is_answered_from_the_database() {
 }
 
 /// A gateway's follower with its own table, on the API's servers.
-fn gateway(api: &Api) -> Arc<Shared> {
+pub fn gateway(api: &Api) -> Arc<Shared> {
     let config = api.config.clone();
     let shared = Arc::new(Shared {
         embedded: None,

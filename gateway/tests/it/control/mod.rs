@@ -8,6 +8,7 @@ mod cache;
 mod catalogue;
 mod every_route;
 mod life;
+mod limits;
 mod operations;
 mod payments;
 mod sales;

@@ -35,7 +35,7 @@ const HINTS: usize = 64;
 #[derive(Clone)]
 pub struct EmbeddedLedger {
     jobs: Sender<Job>,
-    hints: broadcast::Sender<EventId>,
+    hints: broadcast::Sender<()>,
     closed: watch::Receiver<bool>,
 }
 
@@ -106,7 +106,7 @@ impl EmbeddedLedger {
         self.decide(move |shelf| {
             let units = shelf.book(event).release(epoch, &orders)?;
             if units > 0 {
-                shelf.hint(event);
+                shelf.hint();
             }
             Ok(units)
         })
@@ -133,7 +133,7 @@ impl EmbeddedLedger {
     /// First step of a rebuild.
     pub async fn begin(&self, event: EventId, epoch: u64) -> Result<()> {
         self.decide(move |shelf| {
-            shelf.hint(event);
+            shelf.hint();
             shelf.book(event).begin(epoch)
         })
         .await
@@ -169,7 +169,7 @@ impl EmbeddedLedger {
         let Opening { state, stock, inflight, cap, def } = *opening;
         let opened = Opened { state, stock, inflight, cap, def: def.clone() };
         self.decide(move |shelf| {
-            shelf.hint(event);
+            shelf.hint();
             shelf.book(event).open(epoch, opened)
         })
         .await
@@ -196,7 +196,7 @@ impl EmbeddedLedger {
         assert!(state.standing(), "only a rebuild sets recovering");
         let def = def.cloned();
         self.decide(move |shelf| {
-            shelf.hint(event);
+            shelf.hint();
             shelf.book(event).transition(epoch, state, def)
         })
         .await
@@ -332,13 +332,13 @@ impl EmbeddedLedger {
         self.ask(move |shelf| shelf.book(event).group.ack(&entries)).await
     }
 
-    /// Says that followers of `event` should look again.
-    pub async fn hint(&self, event: EventId) -> Result<()> {
-        self.ask(move |shelf| shelf.hint(event)).await
+    /// Says that followers should look again.
+    pub async fn hint(&self) -> Result<()> {
+        self.ask(Shelf::hint).await
     }
 
     /// Hints from now on.
-    pub fn hints(&self) -> broadcast::Receiver<EventId> {
+    pub fn hints(&self) -> broadcast::Receiver<()> {
         self.hints.subscribe()
     }
 

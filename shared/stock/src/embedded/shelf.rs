@@ -28,9 +28,9 @@ pub struct Shelf {
     journal: Journal,
     /// An entry waits to be on disk before its caller is told.
     must_sync: bool,
-    /// Events whose followers should look again.
-    hinted: Vec<EventId>,
-    hints: broadcast::Sender<EventId>,
+    /// Whether followers should look again.
+    hinted: bool,
+    hints: broadcast::Sender<()>,
     start: Instant,
 }
 
@@ -39,9 +39,9 @@ impl Shelf {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open(folder: &Path, hints: broadcast::Sender<EventId>) -> std::io::Result<Self> {
+    pub fn open(folder: &Path, hints: broadcast::Sender<()>) -> std::io::Result<Self> {
         let (journal, kept) = Journal::open(folder)?;
-        let (hinted, start) = (Vec::new(), Instant::now());
+        let (hinted, start) = (false, Instant::now());
         Ok(Self { books: recovered(kept), journal, must_sync: false, hinted, hints, start })
     }
 
@@ -87,9 +87,9 @@ impl Shelf {
         }
     }
 
-    /// Says that followers of `event` should look again, after the answer.
-    pub fn hint(&mut self, event: EventId) {
-        self.hinted.push(event);
+    /// Says that followers should look again, after the answer.
+    pub fn hint(&mut self) {
+        self.hinted = true;
     }
 
     /// Does jobs until every handle is gone or the disk has failed for good.
@@ -103,8 +103,10 @@ impl Shelf {
             }
             let committed = self.commit();
             answers.into_iter().for_each(|answer| answer(matches!(committed, Committed::Yes)));
-            // Nobody follows: that is no error.
-            self.hinted.drain(..).for_each(|event| drop(self.hints.send(event)));
+            if std::mem::take(&mut self.hinted) {
+                // Nobody follows: that is no error.
+                drop(self.hints.send(()));
+            }
             if matches!(committed, Committed::Broken) || !self.compact() {
                 return;
             }

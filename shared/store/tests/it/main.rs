@@ -22,6 +22,7 @@ mod order_life;
 mod payments;
 mod plans;
 mod products;
+mod rate_limits;
 mod rebuild;
 mod sale;
 mod server;
@@ -82,6 +83,8 @@ mod contract {
         products: a_product_changes_in_the_version_that_was_seen one_of_many_who_saw_the_same_version_changes_it
             a_deleted_product_is_gone_and_keeps_its_sku no_event_is_made_of_a_product_while_it_is_deleted
             lists_are_sorted_and_filtered a_page_of_very_many_is_one_indexed_query;
+        rate_limits: limits_are_set_and_given_back_in_the_version_that_was_seen
+            one_of_many_who_saw_the_same_limits_changes_them limits_out_of_range_are_refused_by_the_table;
         inserts: plain_orders_become_pending_rows a_replay_changes_nothing a_live_claim_rejects_another_order
             orders_beyond_the_total_are_rejected quantities_count_as_units the_same_user_twice_in_a_batch
             a_batch_longer_than_a_statement a_large_batch_with_one_conflict hostile_keys_are_refused_not_run
