@@ -25,6 +25,7 @@ mod hostile_tokens;
 mod http;
 mod killed;
 mod life;
+mod load_scripts;
 mod nemesis;
 mod orders;
 mod poll;

@@ -102,7 +102,7 @@ for script in "${scripts[@]}"; do
     "$spike" admin load-users --count "${LOAD_USERS_COUNT:-20000}" --out "$LOAD_USERS" 2>"$logs/users.log" \
         || { cat "$logs/users.log" >&2; exit 1; }
     case "$tool" in
-        k6) .spike/k6/bin/k6 run --quiet --no-usage-report "loadtest/k6/$script.js" || missed+=("$script") ;;
+        k6) .spike/k6/bin/k6 run --quiet --no-usage-report --address "" "loadtest/k6/$script.js" || missed+=("$script") ;;
         wrk) loadtest/wrk/run.sh "$script" || missed+=("$script") ;;
     esac
 done

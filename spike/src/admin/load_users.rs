@@ -51,7 +51,7 @@ pub struct Args {
 }
 
 /// Makes all of it and writes the file.
-pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
     let config = settings::load(file)?;
     if config.profile == Profile::Prod {
         return Err(Misuse(
@@ -61,7 +61,7 @@ pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     }
     config.check_role(Process::Gateway)?;
     let out = create(&args.out).with_context(|| args.out.display().to_string())?;
-    Builder::new_current_thread().enable_all().build()?.block_on(prepare(&config, &args, out))?;
+    Builder::new_current_thread().enable_all().build()?.block_on(prepare(&config, args, out))?;
     Ok(ExitCode::SUCCESS)
 }
 

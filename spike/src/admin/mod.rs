@@ -77,7 +77,7 @@ pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::CreateUser(account) => create_user(file, account),
         Action::DisableUser { email } => disable_user(file, &email),
-        Action::LoadUsers(args) => load_users::run(file, args),
+        Action::LoadUsers(args) => load_users::run(file, &args),
     }
 }
 
