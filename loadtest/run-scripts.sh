@@ -63,14 +63,11 @@ trap 'exit 143' TERM
 for name in $(compgen -e SPIKE_ || true); do
     unset "$name"
 done
-set -a
-eval "$("$devstack" env --dir "$stack")"
-SPIKE_LIMITS_ADDRESS_PER_S=0
-SPIKE_LIMITS_USER_PER_S=0
-SPIKE_LIMITS_DEBOUNCE_MS=0
-SPIKE_HOT_PIN=false
-SPIKE_HOT_CORES=$(($(nproc) > 1 ? $(nproc) / 2 : 1))
-set +a
+while IFS='=' read -r key value; do
+    export "$key=$value"
+done < <("$devstack" env --dir "$stack")
+export SPIKE_LIMITS_ADDRESS_PER_S=0 SPIKE_LIMITS_USER_PER_S=0 SPIKE_LIMITS_DEBOUNCE_MS=0
+export SPIKE_HOT_PIN=false SPIKE_HOT_CORES=$(($(nproc) > 1 ? $(nproc) / 2 : 1))
 mapfile -t ports < <("$devstack" ports 3)
 export SPIKE_HTTP_LISTEN="127.0.0.1:${ports[0]}"
 export SPIKE_HTTP_OPS_LISTEN="127.0.0.1:${ports[1]}"
@@ -99,7 +96,7 @@ for script in "${scripts[@]}"; do
     echo "== $tool: $script"
     # Anew for each: a user buys once in a sale, and tokens live for minutes.
     LOAD_USERS="$logs/$script.json"
-    "$spike" admin load-users --count "${LOAD_USERS_COUNT:-20000}" --out "$LOAD_USERS" 2>"$logs/users.log" \
+    "$spike" admin load-users --count "${LOAD_USERS_COUNT:-50000}" --out "$LOAD_USERS" 2>"$logs/users.log" \
         || { cat "$logs/users.log" >&2; exit 1; }
     case "$tool" in
         k6) .spike/k6/bin/k6 run --quiet --no-usage-report --address "" "loadtest/k6/$script.js" || missed+=("$script") ;;

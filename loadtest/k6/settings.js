@@ -3,16 +3,16 @@
 import { SharedArray } from 'k6/data';
 
 // A number from the environment, or its default; anything else stops the run before it starts.
-function number(name, byDefault) {
+function number(name, byDefault, least = 0) {
   const text = __ENV[name];
   if (text === undefined || text === '') return byDefault;
   const value = Number(text);
-  if (!(value >= 0)) throw new Error(`${name} is ${JSON.stringify(text)}; allowed: a number from 0`);
+  if (!(value >= least)) throw new Error(`${name} is ${JSON.stringify(text)}; allowed: a number from ${least}`);
   return value;
 }
 
 // Seconds of each scenario.
-export const DURATION_S = number('LOAD_DURATION_S', 30);
+export const DURATION_S = number('LOAD_DURATION_S', 30, 1);
 // P95 of each scenario has to be below, in milliseconds.
 export const P95_MS = number('LOAD_P95_MS', 200);
 // Share of requests that may fail, and of the stated rate that the generator may fall short of.
@@ -20,10 +20,10 @@ export const ERRORS_MAX = 0.01;
 export const DROPPED_MAX = number('LOAD_DROPPED_MAX', 0.01);
 // Requests a second, whether or not earlier ones have been answered.
 export const PER_S = {
-  login: number('LOAD_LOGIN_PER_S', 20),
-  list: number('LOAD_LIST_PER_S', 500),
-  order: number('LOAD_ORDER_PER_S', 100),
-  spike: number('LOAD_SPIKE_PER_S', 1000),
+  login: number('LOAD_LOGIN_PER_S', 20, 1),
+  list: number('LOAD_LIST_PER_S', 500, 1),
+  order: number('LOAD_ORDER_PER_S', 100, 1),
+  spike: number('LOAD_SPIKE_PER_S', 1000, 1),
 };
 
 const FILE = __ENV.LOAD_USERS;
