@@ -16,7 +16,7 @@ WITH_STACK = while IFS='=' read -r key value; do export "$$key=$${!key:-$$value}
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## debug build of the whole workspace
@@ -89,6 +89,14 @@ mutants-protocol: ## plant 21 protocol bugs one by one and see that a test notic
 soak: install-servers ## a long sale under random faults, optimised, on servers of its own (SOAK_MINUTES=20 SOAK_SEED=…)
 	SPIKE_TEST_SOAK_MINUTES="$(or $(SOAK_MINUTES),20)" SPIKE_TEST_SOAK_SEED="$(SOAK_SEED)" \
 		cargo test --profile soak --package spike --test e2e -- --ignored --nocapture nemesis::soak
+
+.PHONY: k6
+k6: ## load scripts of k6 against a release build on servers of its own (DURATION=30 ARGS="login list order spike all")
+	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh k6 $(ARGS)
+
+.PHONY: wrk
+wrk: ## the same with wrk (DURATION=30 ARGS="login list order spike")
+	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh wrk $(ARGS)
 
 .PHONY: bench
 bench: ## criterion benchmarks

@@ -26,6 +26,7 @@ mod http;
 mod killed;
 mod life;
 mod limits;
+mod load_scripts;
 mod nemesis;
 mod orders;
 mod poll;

@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 make install-servers
 deploy/devstack/install-schemathesis.sh
+deploy/devstack/install-loadtools.sh
 make lint
 make deny
 make doc

@@ -11,7 +11,6 @@ use spike_domain::EventId;
 use spike_store::Store;
 use tokio::time::{Instant, sleep};
 
-
 /// From the announcement to the opening.
 const LEAD_MS: u64 = 10_000;
 /// The longest wait for the gateway and the worker.

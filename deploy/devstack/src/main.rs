@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use spike_devstack::{RabbitServer, Stack, down, status};
+use spike_devstack::{RabbitServer, Stack, down, free_port, status};
 
 const USAGE: &str =
-    "usage: devstack up|down|status|env|rabbitmqctl [--dir FOLDER]   (FOLDER is .spike/stack unless given)
+    "usage: devstack up|down|status|env|rabbitmqctl|ports [--dir FOLDER]   (FOLDER is .spike/stack unless given)
 
   up      start Redis, MariaDB and RabbitMQ in FOLDER, write FOLDER/env; twice is fine
   down    end them; their data stays in FOLDER
   status  one line a server; exit code 1 unless all run
   env     print SPIKE_REDIS_URL, SPIKE_AMQP_URL and SPIKE_DATABASE_URL of the running stack
-  rabbitmqctl …  run rabbitmqctl with these words against the running stack's own node";
+  rabbitmqctl …  run rabbitmqctl with these words against the running stack's own node
+  ports COUNT    print so many free ports on 127.0.0.1, one a line";
 
 enum Verb {
     Up,
@@ -21,6 +22,7 @@ enum Verb {
     Status,
     Env,
     Ctl(Vec<String>),
+    Ports(u16),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Verb::Status => Ok(show(&dir)),
         Verb::Env => print_env(&dir),
         Verb::Ctl(words) => ctl(&dir, &words),
+        Verb::Ports(count) => print_ports(count),
     };
     done.unwrap_or_else(|error| {
         eprintln!("devstack: {error:#}");
@@ -44,6 +47,9 @@ fn main() -> ExitCode {
 
 fn parse(words: &[String]) -> Option<(Verb, PathBuf)> {
     let (verb, rest) = words.split_first()?;
+    if let ("ports", [count]) = (verb.as_str(), rest) {
+        return Some((Verb::Ports(count.parse().ok()?), PathBuf::new()));
+    }
     let verb = match verb.as_str() {
         "up" => Verb::Up,
         "down" => Verb::Down,
@@ -93,6 +99,13 @@ fn print_env(dir: &Path) -> anyhow::Result<ExitCode> {
     let env = std::fs::read_to_string(dir.join("env"))
         .with_context(|| format!("no stack is up in {}: run 'make up'", dir.display()))?;
     print!("{env}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_ports(count: u16) -> anyhow::Result<ExitCode> {
+    for _ in 0..count {
+        println!("{}", free_port()?);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -64,6 +64,8 @@ impl MariaDbServer {
         let config = dir.join("my.cnf");
         let recorded = record.get("pid").filter(|pid| is_ours(*pid, &dir));
         if recorded.is_none() {
+            // Not the system's: a server that starts deletes the temporary tables of all others that share its folder for them.
+            fs::create_dir_all(dir.join("tmp"))?;
             fs::write(&config, configuration(&dir, port, options))?;
             initialise(&dir, &config)?;
         }
@@ -195,9 +197,10 @@ fn configuration(dir: &Path, port: u16, options: &MariaDbOptions) -> String {
     let user = if is_root() { "user = root\n" } else { "" };
     let mut text = format!(
         "{SETTINGS}\n# Private to this folder.\n{user}bind-address = 127.0.0.1\nport = {port}\n\
-         datadir = {}\nsocket = {SOCKET}\npid-file = mariadb.pid\nskip-log-bin\n\
+         datadir = {}\ntmpdir = {}\nsocket = {SOCKET}\npid-file = mariadb.pid\nskip-log-bin\n\
          innodb_buffer_pool_size = {}M\ninnodb_log_file_size = 64M\nperformance_schema = OFF\n",
         dir.join("data").display(),
+        dir.join("tmp").display(),
         options.buffer_pool_mb,
     );
     for line in &options.extra {

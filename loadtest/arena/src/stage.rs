@@ -7,12 +7,16 @@ use loadtest::http::Json;
 use serde_json::{Value, json};
 use spike_config::AuthConfig;
 use spike_domain::clock::{now_ms, rfc3339};
-use spike_domain::{EventId, Role};
+use spike_domain::{EventId, OrderId, ProductId, Role, UserId};
 use spike_store::{NewUser, Store};
 use tokio::time::{Instant, sleep};
 
 /// The sale's length, and the time to pay: nothing ends by itself while the demo runs.
-const HOUR_MS: u64 = 3_600_000;
+pub const HOUR_MS: u64 = 3_600_000;
+/// What one unit costs, in minor units of [`CURRENCY`].
+const PRICE_MINOR: i64 = 4_999;
+/// ISO 4217.
+const CURRENCY: &str = "EUR";
 /// The longest call: a warm-up waits for the worker.
 pub const CALL: Duration = Duration::from_secs(20);
 
@@ -35,6 +39,8 @@ pub struct Opening {
 
 /// With which an administrator logs in.
 pub struct Admin {
+    /// Its account.
+    pub id: UserId,
     /// Its address.
     pub email: String,
     /// Its password.
@@ -54,8 +60,8 @@ pub async fn create_admin(store: &Store, auth: &AuthConfig) -> anyhow::Result<Ad
         password_hash: spike_gateway::control::hash_now(auth, &password)?,
         role: Role::Admin,
     };
-    store.create_user(user).await?;
-    Ok(Admin { email, password })
+    let id = store.create_user(user).await?;
+    Ok(Admin { id, email, password })
 }
 
 /// A token of an administrator.
@@ -75,19 +81,12 @@ pub async fn log_in(base: &str, admin: &Admin) -> anyhow::Result<String> {
 /// When the gateway refuses, or does not announce the event in time.
 pub async fn open(base: &str, admin: &str, on_sale: OnSale, lead_ms: u64) -> anyhow::Result<Opening> {
     let mut api = Json::new(base, CALL).await?;
-    let price = json!({ "minor": 4_999, "currency": "EUR" });
-    let product = json!({
-        "sku": format!("DEMO-{}-{}", std::process::id(), now_ms()),
-        "name": "A thing everybody wants",
-        "price": price,
-        "stock": on_sale.units,
-    });
-    let product = api.post("/products", Some(admin), &product).await?.data()?;
+    let product = create_product(&mut api, admin, on_sale.units).await?;
     let start_at_ms = now_ms() + lead_ms;
     let event = json!({
-        "product_id": number(&product, "id")?,
+        "product_id": product,
         "name": "Demo sale",
-        "price": price,
+        "price": price(),
         "total": on_sale.units,
         "per_user_limit": on_sale.quantity,
         "pay_timeout_s": HOUR_MS / 1000,
@@ -99,6 +98,26 @@ pub async fn open(base: &str, admin: &str, on_sale: OnSale, lead_ms: u64) -> any
     api.post(&format!("/admin/spike/events/{event}/warmup"), Some(admin), &json!({})).await?.data()?;
     announced(&mut api, event).await?;
     Ok(Opening { event, start_at_ms })
+}
+
+/// Creates a product with `units` in stock.
+///
+/// # Errors
+/// When the gateway refuses.
+pub async fn create_product(api: &mut Json, admin: &str, units: u32) -> anyhow::Result<ProductId> {
+    let product = json!({
+        "sku": format!("DEMO-{}", OrderId::new(now_ms())),
+        "name": "A thing everybody wants",
+        "price": price(),
+        "stock": units,
+    });
+    let product = api.post("/products", Some(admin), &product).await?.data()?;
+    Ok(ProductId(number(&product, "id")?))
+}
+
+/// What one unit costs, as the API has it.
+pub fn price() -> Value {
+    json!({ "minor": PRICE_MINOR, "currency": CURRENCY })
 }
 
 /// A password nobody knows.

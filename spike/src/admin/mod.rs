@@ -1,5 +1,5 @@
-//! `spike admin`: the first administrator of an installation, whom no API can create; and closing an account while no gateway
-//! serves.
+//! `spike admin`: the first administrator of an installation, whom no API can create; closing an account while no gateway
+//! serves; and what load scripts need.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,6 +13,8 @@ use tokio::runtime::Builder;
 
 use crate::outcome::Misuse;
 use crate::settings;
+
+mod load_users;
 
 /// What to do.
 #[derive(clap::Args)]
@@ -31,6 +33,8 @@ enum Action {
         #[arg(long)]
         email: String,
     },
+    /// Make what load scripts need of a running shop, in one JSON file: accounts with tokens, products, an open sale.
+    LoadUsers(load_users::Args),
 }
 
 #[derive(clap::Args)]
@@ -73,6 +77,7 @@ pub fn run(file: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::CreateUser(account) => create_user(file, account),
         Action::DisableUser { email } => disable_user(file, &email),
+        Action::LoadUsers(args) => load_users::run(file, &args),
     }
 }
 
