@@ -1,0 +1,9 @@
+//! Every peer beside the gateway, on real servers.
+
+mod answers;
+mod client;
+mod gateway;
+mod minihttp;
+mod pipeline;
+mod process;
+mod shop;
