@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
 use serde_json::json;
-use spike_domain::{ClaimState, EventId, Reason};
+use spike_domain::{ClaimState, EventId, OrderId, Reason};
 use spike_gateway::envelope::FieldError;
 use spike_gateway::hot::answer::{Answer, Asked, RequestIds};
 use spike_gateway::hot::body::HotBody;
@@ -64,14 +64,28 @@ impl Answers {
         Answer::refuse_with(Reason::Validation, None, &errors, None, asked)
     }
 
+    /// Why there is no decision on `order`: where Redis may have made one, the answer names it.
+    pub(crate) fn undecided(&self, error: &StockError, order: OrderId, asked: &Asked) -> Answer {
+        let reason = match error {
+            StockError::Redis(error) if error.is_timeout() || error.is_connection_dropped() => {
+                return self.unknown(order, asked);
+            }
+            StockError::Refused(Refused::Full) => Reason::OutboxFull,
+            StockError::Refused(Refused::Paused) => Reason::Paused,
+            StockError::Refused(Refused::Closed) => Reason::Ended,
+            StockError::Refused(_) | StockError::Fenced => Reason::Recovering,
+            _ => Reason::Unavailable,
+        };
+        Answer::refuse(reason, asked)
+    }
+
+    /// The order may have been accepted.
+    pub(crate) fn unknown(&self, order: OrderId, asked: &Asked) -> Answer {
+        Answer::refuse_naming(Reason::OutcomeUnknown, self.event, order, None, asked)
+    }
+
     /// What the ledger has decided for the one buyer of a call.
-    pub(crate) fn decided(
-        &self,
-        decided: &Decided,
-        order: spike_domain::OrderId,
-        quantity: u32,
-        asked: &Asked,
-    ) -> Answer {
+    pub(crate) fn decided(&self, decided: &Decided, order: OrderId, quantity: u32, asked: &Asked) -> Answer {
         match decided.decisions[0] {
             Decision::Accepted => Answer::queued(self.event, order, false),
             Decision::Known(claim) if claim.quantity == quantity => {
@@ -89,16 +103,5 @@ impl Answers {
                 Answer::refuse_with(Reason::InsufficientStock, None, &[], Some(data), asked)
             }
         }
-    }
-}
-
-/// Why there is no decision.
-pub(crate) fn undecided(error: &StockError) -> Reason {
-    match error {
-        StockError::Refused(Refused::Full) => Reason::OutboxFull,
-        StockError::Refused(Refused::Paused) => Reason::Paused,
-        StockError::Refused(Refused::Closed) => Reason::Ended,
-        StockError::Refused(_) | StockError::Fenced => Reason::Recovering,
-        _ => Reason::Unavailable,
     }
 }

@@ -150,64 +150,73 @@ fn states() -> Map<String, Value> {
 
 /// Every answer: status, body, and when to come back.
 fn answers(event: EventId, per_user_limit: u32) -> Map<String, Value> {
+    let order = OrderId::new(0);
+    let queued = text(&Answer::queued(event, order, false).body).replace(&order.to_string(), "@ORDER@");
+    let refusals = PLAIN.map(|(name, reason)| (name, reason, envelope::error(reason, None, &[], None, None)));
+    let refusals = refusals.into_iter().chain(of_event(event)).chain(of_press(per_user_limit));
+    let mut all: Map<String, Value> = refusals
+        .map(|(name, reason, body)| {
+            let mut answer = json!({ "status": reason.status(), "body": text(&body) });
+            if let Some(seconds) = envelope::retry_after_s(reason) {
+                answer["retry_after_s"] = seconds.into();
+            }
+            (name.to_owned(), answer)
+        })
+        .collect();
+    all.insert("queued".to_owned(), json!({ "status": 202, "body": queued }));
+    all
+}
+
+/// The Lua code's name, the reason, the body.
+type Refusal = (&'static str, Reason, Vec<u8>);
+
+/// Refusals without further words.
+const PLAIN: [(&str, Reason); 11] = [
+    ("unauthorized", Reason::Unauthorized),
+    ("too_many_requests", Reason::TooManyRequests),
+    ("body_too_large", Reason::BodyTooLarge),
+    ("unsupported_media_type", Reason::UnsupportedMediaType),
+    ("idempotency_mismatch", Reason::IdempotencyMismatch),
+    ("recovering", Reason::Recovering),
+    ("paused", Reason::Paused),
+    ("ended", Reason::Ended),
+    ("outbox_full", Reason::OutboxFull),
+    ("unavailable", Reason::Unavailable),
+    ("not_found", Reason::NotFound),
+];
+
+/// Refusals that name the event, an order or the stock.
+fn of_event(event: EventId) -> [Refusal; 4] {
+    /// No stock of a sale; its digits stand where the Lua code writes the real one.
     const STOCK: u64 = u64::MAX;
-    let plain = |reason| envelope::error(reason, None, &[], None, None);
+    let with = |reason, data: Value| envelope::error(reason, None, &[], Some(data), None);
+    let naming = |status: Option<&str>| json!({ "order_id": "@ORDER@", "event_id": event, "status": status });
+    let short = text(&with(Reason::InsufficientStock, json!({ "stock": STOCK })));
+    let short = short.replace(&STOCK.to_string(), "@STOCK@").into_bytes();
+    [
+        ("sold_out", Reason::SoldOut, sold_out_body(event)),
+        ("already_bought", Reason::AlreadyBought, with(Reason::AlreadyBought, naming(Some("@STATUS@")))),
+        ("outcome_unknown", Reason::OutcomeUnknown, with(Reason::OutcomeUnknown, naming(None))),
+        ("insufficient_stock", Reason::InsufficientStock, short),
+    ]
+}
+
+/// Refusals of what a press says.
+fn of_press(per_user_limit: u32) -> [Refusal; 6] {
     let malformed = |detail| envelope::error(Reason::Malformed, Some(detail), &[], None, None);
-    let field = |name: &str, fault: String| {
+    let field = |name: &str, fault: &str| {
         envelope::error(Reason::Validation, None, &[FieldError::new(name, fault)], None, None)
     };
-    let naming = |reason, status: Option<&str>| {
-        let data = json!({ "order_id": "@ORDER@", "event_id": event, "status": status });
-        envelope::error(reason, None, &[], Some(data), None)
-    };
-    let with_stock =
-        envelope::error(Reason::InsufficientStock, None, &[], Some(json!({ "stock": STOCK })), None);
-    let mut all: Map<String, Value> = [
-        ("sold_out", Reason::SoldOut, sold_out_body(event)),
-        ("unauthorized", Reason::Unauthorized, plain(Reason::Unauthorized)),
-        ("too_many_requests", Reason::TooManyRequests, plain(Reason::TooManyRequests)),
-        ("body_too_large", Reason::BodyTooLarge, plain(Reason::BodyTooLarge)),
-        ("unsupported_media_type", Reason::UnsupportedMediaType, plain(Reason::UnsupportedMediaType)),
+    let over_limit = format!("must be an integer from 1 to {per_user_limit}");
+    let bad_quantity = "must be an integer from 1 to the sale's per-user limit";
+    [
         ("not_an_object", Reason::Malformed, malformed("The body must be a JSON object.")),
         ("not_json", Reason::Malformed, malformed("The body is not JSON.")),
         ("bad_key", Reason::Malformed, malformed(idempotency_key::SYNTAX)),
-        ("unknown_field", Reason::Validation, field("@FIELD@", "is not known here".into())),
-        (
-            "bad_quantity",
-            Reason::Validation,
-            field("quantity", "must be an integer from 1 to the sale's per-user limit".into()),
-        ),
-        (
-            "over_limit",
-            Reason::Validation,
-            field("quantity", format!("must be an integer from 1 to {per_user_limit}")),
-        ),
-        ("already_bought", Reason::AlreadyBought, naming(Reason::AlreadyBought, Some("@STATUS@"))),
-        ("outcome_unknown", Reason::OutcomeUnknown, naming(Reason::OutcomeUnknown, None)),
-        ("idempotency_mismatch", Reason::IdempotencyMismatch, plain(Reason::IdempotencyMismatch)),
-        ("insufficient_stock", Reason::InsufficientStock, with_stock),
-        ("recovering", Reason::Recovering, plain(Reason::Recovering)),
-        ("paused", Reason::Paused, plain(Reason::Paused)),
-        ("ended", Reason::Ended, plain(Reason::Ended)),
-        ("outbox_full", Reason::OutboxFull, plain(Reason::OutboxFull)),
-        ("unavailable", Reason::Unavailable, plain(Reason::Unavailable)),
-        ("not_found", Reason::NotFound, plain(Reason::NotFound)),
+        ("unknown_field", Reason::Validation, field("@FIELD@", "is not known here")),
+        ("bad_quantity", Reason::Validation, field("quantity", bad_quantity)),
+        ("over_limit", Reason::Validation, field("quantity", &over_limit)),
     ]
-    .into_iter()
-    .map(|(name, reason, body)| {
-        let body = text(&body).replace(&STOCK.to_string(), "@STOCK@");
-        let retry_after_s = envelope::retry_after_s(reason);
-        let mut answer = json!({ "status": reason.status(), "body": body });
-        if let Some(seconds) = retry_after_s {
-            answer["retry_after_s"] = seconds.into();
-        }
-        (name.to_owned(), answer)
-    })
-    .collect();
-    let order = OrderId::new(0);
-    let queued = text(&Answer::queued(event, order, false).body).replace(&order.to_string(), "@ORDER@");
-    all.insert("queued".to_owned(), json!({ "status": 202, "body": queued }));
-    all
 }
 
 fn text(body: &[u8]) -> String {

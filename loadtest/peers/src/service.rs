@@ -48,7 +48,6 @@ pub struct Selling<'a> {
 
 /// The service of one event.
 struct Service {
-    event: EventId,
     epoch: u64,
     per_user_limit: u32,
     keys: EventKeys,
@@ -133,7 +132,6 @@ impl Service {
             None => None,
         };
         Ok(Self {
-            event,
             epoch,
             per_user_limit,
             keys: EventKeys::new(event),
@@ -156,20 +154,15 @@ impl Service {
         let buyer = self.read(user, &head.headers, body, asked).await?;
         let (order, quantity) = (buyer.order, buyer.quantity);
         let accepted_at_ms = clock::now_ms();
-        let decided = self
-            .reserve(&buyer, accepted_at_ms)
-            .await
-            .map_err(|error| Answer::refuse(answers::undecided(&error), asked))?;
+        let decided = self.reserve(&buyer, accepted_at_ms).await;
+        let decided = decided.map_err(|error| self.answers.undecided(&error, order, asked))?;
         if decided.stock == 0 {
             self.sold_out.store(true, Ordering::Relaxed);
         }
         if let (Some(publisher), Decision::Accepted) = (&self.publisher, decided.decisions[0]) {
             let key = buyer.key.map(String::from);
             let queued = QueuedOrder { order, user, quantity, key, accepted_at_ms };
-            publisher
-                .publish(queued)
-                .await
-                .map_err(|_| Answer::refuse_naming(Reason::OutcomeUnknown, self.event, order, None, asked))?;
+            publisher.publish(queued).await.map_err(|_| self.answers.unknown(order, asked))?;
         }
         Ok(self.answers.decided(&decided, order, quantity, asked))
     }

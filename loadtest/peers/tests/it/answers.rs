@@ -24,17 +24,45 @@ struct Scenario {
     entries: usize,
 }
 
+/// Starts a peer on a ledger.
+type Start = fn(&RedisServer, &[(String, String)], &Config) -> Peer;
+
+const AXUM: Start = |redis, env, _| Peer::axum(redis, env, &EVENT.to_string(), EPOCH, None);
+const NGINX: Start = |redis, _, config| Peer::nginx(redis, config);
+
 #[test]
 fn the_conventional_service_answers_as_the_gateway_does() {
-    check(|redis, env, _| Peer::axum(redis, env, &EVENT.to_string(), EPOCH, None));
+    check(AXUM);
 }
 
 #[test]
 fn nginx_answers_as_the_gateway_does() {
-    check(|redis, _, config| Peer::nginx(redis, config));
+    check(NGINX);
 }
 
-fn check(start: impl Fn(&RedisServer, &[(String, String)], &Config) -> Peer) {
+#[test]
+fn a_silent_redis_is_an_unknown_outcome_that_names_its_order() {
+    for start in [AXUM, NGINX] {
+        let redis = fixture::redis();
+        let env = settings(&redis, &[("SPIKE_HOT_REDIS_TIMEOUT_MS", "200")]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(open(&redis, &def(1), EPOCH));
+        let peer = start(&redis, &env, &config(&env));
+        redis.pause().unwrap();
+        let answer = pressed(peer.address(), &[good(1, "Idempotency-Key: k\r\n", "")]).remove(0);
+        assert_eq!((answer.status, reason(&answer).as_str()), (503, "outcome-unknown"));
+        let path = answer.header("location").unwrap().to_owned();
+        redis.resume().unwrap();
+        let again = pressed(peer.address(), &[good(1, "Idempotency-Key: k\r\n", "")]).remove(0);
+        assert_eq!(
+            (again.status, again.header("location")),
+            (202, Some(path.as_str())),
+            "the order named before"
+        );
+    }
+}
+
+fn check(start: Start) {
     for scenario in scenarios() {
         let name = scenario.name;
         let of_gateway = on_a_ledger(&scenario, |_, _, config| {

@@ -59,13 +59,13 @@ impl Gateway {
         this
     }
 
-    /// Asks for the order of a user who has none, which takes no token of a bucket.
+    /// Asks for the order of a user who has none, from another address: the buckets of those who press stay full.
     fn wait_for_redis(&self) {
         let token = token(&self.shared.config, i64::MAX, 0);
         let ask = format!(
             "GET /api/v1/spike/events/{EVENT}/orders/mine HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
-        let mut client = Client::connect(self.address);
+        let mut client = Client::connect_from([127, 0, 0, 2], self.address);
         until("the core reaches Redis", || {
             client.send(ask.as_bytes());
             client.answer().status == 404

@@ -4,6 +4,7 @@ mod answers;
 mod client;
 mod gateway;
 mod minihttp;
+mod nginx;
 mod pipeline;
 mod process;
 mod shop;
