@@ -41,6 +41,20 @@ fn nginx_answers_as_the_gateway_does() {
 }
 
 #[test]
+fn nginx_keeps_its_connection_to_redis() {
+    let redis = fixture::redis();
+    let env = settings(&redis, &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(open(&redis, &def(5), EPOCH));
+    let peer = NGINX(&redis, &env, &config(&env));
+    let presses: Vec<String> = (1..=5).map(|user| good(user, "", "")).collect();
+    assert!(pressed(peer.address(), &presses).iter().all(|answer| answer.status == 202));
+    let clients = redis.command(&["CLIENT", "LIST"]).unwrap();
+    let of_nginx = clients.lines().filter(|client| client.contains("cmd=evalsha")).count();
+    assert_eq!(of_nginx, 1, "{clients}");
+}
+
+#[test]
 fn a_silent_redis_is_an_unknown_outcome_that_names_its_order() {
     for start in [AXUM, NGINX] {
         let redis = fixture::redis();
