@@ -39,6 +39,10 @@ lint: ## formatting and clippy, warnings refused
 install-servers: ## install Redis, MariaDB and RabbitMQ with apt-get where they are missing
 	@deploy/devstack/install-servers.sh
 
+.PHONY: install-peers
+install-peers: ## install what the gateway is compared with, nginx with Lua, and wrk, where they are missing
+	@deploy/devstack/install-peers.sh
+
 .PHONY: up
 up: install-servers ## start private servers in .spike/stack and print their addresses (STACK=folder)
 	@$(DEVSTACK) up --dir $(STACK)

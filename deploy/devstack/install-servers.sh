@@ -1,12 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers the native stack runs (Debian and Ubuntu), where they are missing.
-#
-# The packages would start services of their own on the default ports; the native stack starts private ones, so the
-# services are kept from starting, by the means Debian has for it (policy-rc.d).
 set -euo pipefail
-
-PATH="$PATH:/usr/sbin:/usr/local/sbin"
-POLICY=/usr/sbin/policy-rc.d
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
 
 missing_packages() {
     command -v redis-server >/dev/null || echo redis-server
@@ -22,28 +17,4 @@ cannot() {
     exit 1
 }
 
-mapfile -t missing < <(missing_packages)
-if [ "${#missing[@]}" -eq 0 ]; then
-    exit 0
-fi
-command -v apt-get >/dev/null || cannot "this system has no apt-get"
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null && sudo -n true 2>/dev/null || cannot "installing needs root (no sudo without a password)"
-    as_root=(sudo -n)
-fi
-
-echo "installing ${missing[*]} with apt-get"
-if [ ! -e "$POLICY" ]; then
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$POLICY" >/dev/null
-    "${as_root[@]}" chmod 755 "$POLICY"
-    trap '"${as_root[@]}" rm -f "$POLICY"' EXIT
-fi
-apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120)
-"${apt[@]}" update || cannot "'apt-get update' failed"
-"${apt[@]}" install --no-install-recommends "${missing[@]}" || cannot "'apt-get install' failed"
-
-mapfile -t missing < <(missing_packages)
-if [ "${#missing[@]}" -ne 0 ]; then
-    cannot "apt-get installed the packages without their programs"
-fi
+install_missing

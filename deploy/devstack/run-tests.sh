@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 make install-servers
+make install-peers
 deploy/devstack/install-schemathesis.sh
 deploy/devstack/install-loadtools.sh
 make lint

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 use spike_domain::clock::rfc3339;
-use spike_domain::{EventDef, EventState, Reason};
+use spike_domain::{EventDef, EventId, EventState, Reason};
 
 use crate::envelope;
 
@@ -66,10 +66,15 @@ pub struct Refusals {
 /// Builds the refusals.
 pub fn refusals(def: &EventDef) -> Refusals {
     let body = |reason, data| envelope::error(reason, None, &[], Some(data), None).into();
-    let mine = format!("/api/v1/spike/events/{}/orders/mine", def.id);
     Refusals {
-        sold_out: body(Reason::SoldOut, json!({ "your_order": mine })),
+        sold_out: sold_out_body(def.id).into(),
         not_started: body(Reason::NotStarted, json!({ "starts_at": rfc3339(def.window.starts_at_ms) })),
         ended: body(Reason::Ended, json!({ "ended_at": rfc3339(def.window.ends_at_ms) })),
     }
+}
+
+/// The body of the sold-out refusal of `event`.
+pub fn sold_out_body(event: EventId) -> Vec<u8> {
+    let mine = format!("/api/v1/spike/events/{event}/orders/mine");
+    envelope::error(Reason::SoldOut, None, &[], Some(json!({ "your_order": mine })), None)
 }
