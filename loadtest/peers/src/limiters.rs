@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
-use spike_config::{LimitsConfig, Rate};
+use spike_config::LimitsConfig;
+use spike_domain::Rate;
 use spike_domain::UserId;
 use spike_gateway::local::Quota as Told;
 use spike_gateway::rate_limit::{Met, Policy};
@@ -27,8 +28,8 @@ pub(crate) struct Limiters {
 impl Limiters {
     /// Buckets as configured.
     pub(crate) fn new(limits: &LimitsConfig) -> Self {
-        let debounce = Quota::with_period(Duration::from_millis(limits.debounce_ms));
-        let told = Told::every_ms(limits.debounce_ms).policy("press");
+        let debounce = Quota::with_period(Duration::from_millis(limits.debounce_ms.into()));
+        let told = Told::every_ms(limits.debounce_ms.into()).policy("press");
         Self {
             clock: DefaultClock::default(),
             addresses: of(limits.address, "address", RateLimiter::keyed),

@@ -137,8 +137,7 @@ fn limits(limits: &LimitsConfig) -> Map<String, Value> {
     for (name, rate) in rates {
         limit(name, Quota::new(rate.per_s, rate.burst), 1000.0 / f64::from(rate.per_s), rate.burst);
     }
-    let debounce_ms = u32::try_from(limits.debounce_ms).expect("the settings allow a minute at most");
-    limit("press", Quota::every_ms(limits.debounce_ms), f64::from(debounce_ms), 1);
+    limit("press", Quota::every_ms(limits.debounce_ms.into()), f64::from(limits.debounce_ms), 1);
     on
 }
 
