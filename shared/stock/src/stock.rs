@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManagerConfig, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, IntoConnectionInfo};
 use spike_domain::mutant::{self, Mutant};
 use spike_domain::{
     EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
@@ -70,7 +70,10 @@ impl Stock {
     /// # Errors
     /// The URL is none, or not called on a tokio runtime.
     pub fn redis(url: &str, timeouts: Timeouts) -> Result<Self> {
-        let client = redis::Client::open(url)?;
+        let address = url.into_connection_info()?;
+        // Left to the library's default, a call that follows another would wait for its acknowledgement (Nagle).
+        let at_once = address.tcp_settings().clone().set_nodelay(true);
+        let client = redis::Client::open(address.set_tcp_settings(at_once))?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(timeouts.connect))
             .set_response_timeout(Some(timeouts.command))
