@@ -107,8 +107,8 @@ bench: ## criterion benchmarks
 	cargo bench --package benches
 
 .PHONY: timing
-timing: ## whether the time of a refused login tells if there is such an account, in release (some minutes)
-	cargo test --release --package spike-gateway --test it -- --ignored --nocapture unknown_and_known
+timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
+	cargo test --profile soak --package spike --package spike-gateway --test it -- --ignored --nocapture unknown_and_known
 
 .PHONY: deny
 deny: ## licences, sources and duplicate crates, where cargo-deny is installed
