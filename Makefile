@@ -106,6 +106,11 @@ wrk: ## the same with wrk (DURATION=30 ARGS="login list order spike")
 bench: ## criterion benchmarks
 	cargo bench --package benches
 
+.PHONY: compare
+compare: install-servers install-peers ## side by side with the peers, on pinned CPUs, targets beside (ARGS="--only sold-out,accepted --rounds 3")
+	cargo build --release --package spike --package spike-peers --package spike-bench
+	"$${CARGO_TARGET_DIR:-target}/release/spike-load" compare $(ARGS)
+
 .PHONY: timing
 timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
 	cargo test --profile soak --package spike --package spike-gateway --test it -- --ignored --nocapture unknown_and_known

@@ -1,0 +1,115 @@
+//! `spike-load compare`: every row, or those that are asked for, and the verdict.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::cpu;
+use crate::ring::Ring;
+use crate::rows::{self, Effort};
+use crate::table::{self, Row};
+
+/// A group of rows that are measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Group {
+    /// The sold-out answer.
+    SoldOut,
+    /// Accepted buys: CPU, speed, batches.
+    Accepted,
+    /// Press to committed row.
+    Pipeline,
+    /// Sales of 10,000 presses.
+    Sale,
+    /// The sale of 1,000,000 presses.
+    Million,
+    /// Idle connections, buyers in Redis.
+    Memory,
+}
+
+/// How to compare.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Rounds of each contender, in turn.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Seconds of a round of sold-out answers.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Orders of a round of accepted buys.
+    #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    orders: u32,
+    /// Only these groups of rows; all unless given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Group>,
+    /// Write the table, with the machine named, into this file too.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Measures and prints. Exit code 1 when a target is missed.
+///
+/// # Errors
+/// When a contender cannot be measured.
+pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
+    let effort = Effort { rounds: args.rounds.into(), seconds: args.seconds, orders: args.orders as usize };
+    let wanted = |group| args.only.is_empty() || args.only.contains(&group);
+    let mut rows: Vec<Row> = Vec::new();
+    if wanted(Group::SoldOut) {
+        rows.push(rows::sold_out::measure(&fresh(dir, &[]).await?, effort).await.context("sold out")?);
+    }
+    if wanted(Group::Accepted) {
+        rows.extend(rows::accepted::measure(&fresh(dir, &[]).await?, effort).await.context("accepted")?);
+    }
+    if wanted(Group::Pipeline) {
+        rows.extend(rows::pipeline::measure(&fresh(dir, &[]).await?, effort).await.context("pipeline")?);
+    }
+    if wanted(Group::Sale) {
+        rows.extend(rows::sale::small(&fresh(dir, &[]).await?, effort).await.context("sale")?);
+    }
+    if wanted(Group::Million) {
+        rows.extend(rows::sale::large(&fresh(dir, &[]).await?).await.context("million")?);
+    }
+    if wanted(Group::Memory) {
+        rows.push(rows::memory::measure(&fresh(dir, &[]).await?).await.context("memory")?);
+    }
+    let table = table::markdown(&rows);
+    println!("{table}");
+    if let Some(file) = &args.out {
+        let text = format!("{}\n{table}", machine()?);
+        std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(if rows.iter().all(Row::met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Servers of their own for each group: no group meets what another has left.
+async fn fresh(dir: &Path, extra: &[(&str, &str)]) -> anyhow::Result<Ring> {
+    cpu::stay_on(&[0, 1])?;
+    Ring::open(dir, extra).await
+}
+
+/// The machine, as a result must name it.
+fn machine() -> anyhow::Result<String> {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
+    let meminfo = std::fs::read_to_string("/proc/meminfo")?;
+    let kib: u64 = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+        .unwrap_or(0);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let cpus = std::thread::available_parallelism()?;
+    let date = spike_domain::clock::rfc3339(spike_domain::clock::now_ms());
+    let mut text = String::new();
+    let _ = writeln!(text, "# make bench, {}\n", &date[..10]);
+    let _ = writeln!(
+        text,
+        "{cpus} CPUs ({}), {} GiB, Linux {}. Contender and Redis on CPU 0, generator on CPU 1 where a row compares; whole sales \
+         share both. Contenders take turns; a ratio is the median of the rounds' ratios.",
+        model.trim_start_matches([':', ' ', '\t']),
+        kib.div_ceil(1 << 20),
+        kernel.trim()
+    );
+    Ok(text)
+}

@@ -1,0 +1,96 @@
+//! An accepted buy: what it costs in gateway and Redis, and how many a second, against two conventional services.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use loadtest::http::{Connection, Request};
+
+use super::{Effort, say};
+use crate::contender::{self, Contender, OUR_CPU, THEIR_CPU, Who};
+use crate::cpu;
+use crate::load::{self, Round};
+use crate::ring::Ring;
+use crate::table::{Better, Row, median};
+
+const CONNECTIONS: usize = 64;
+const CONTENDERS: [(Who, &str); 3] =
+    [(Who::Spike, "gateway with its relay"), (Who::Axum, "axum"), (Who::Nginx, "nginx with Lua")];
+
+/// Measures three rows: CPU against axum, speed against nginx, and orders a Redis call.
+///
+/// # Errors
+/// When a contender fails or does not serve everybody.
+pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<[Row; 3]> {
+    let units = u32::try_from(effort.orders * 2).context("too many orders")?;
+    let events = ring.sales(effort.rounds * CONTENDERS.len(), units).await?;
+    cpu::stay_on(&[OUR_CPU])?;
+    for (name, pid) in ring.servers()? {
+        cpu::pin(pid, &[if name == "redis" { THEIR_CPU } else { OUR_CPU }])?;
+    }
+    let mut rounds: [Vec<Round>; 3] = Default::default();
+    let mut batches = Vec::new();
+    for (round, events) in events.chunks(CONTENDERS.len()).enumerate() {
+        for (at, (who, name)) in CONTENDERS.into_iter().enumerate() {
+            let contender = contender::start(ring, who, events[at], Some(THEIR_CPU)).await?;
+            let before = calls(ring, &contender, who).await?;
+            let done = load::accepted(ring, &contender, events[at], effort.orders, CONNECTIONS).await?;
+            if let (Some(before), Some(after)) = (before, calls(ring, &contender, who).await?) {
+                batches.push((after.1 - before.1) / (after.0 - before.0));
+            }
+            let parts = done.used.each(done.orders);
+            say(&format!("accepted, round {}, {name}: {:.0}/s, CPU-µs {parts}", round + 1, done.per_s));
+            rounds[at].push(done);
+            contender.process.leave().await;
+            // What no worker has settled would be carried on by the next gateway.
+            ring.forget(events[at]).await?;
+        }
+    }
+    Ok(rows(&rounds, batches))
+}
+
+/// Reserve calls and the buyers they carried so far, as the gateway's metrics say.
+async fn calls(ring: &Ring, contender: &Contender, who: Who) -> anyhow::Result<Option<(f64, f64)>> {
+    if who != Who::Spike {
+        return Ok(None);
+    }
+    let ops = ring.config.http.ops_listen;
+    let mut connection = Connection::new(ops, None, Duration::from_secs(5));
+    let answer = connection.send(&Request::new("GET", "/metrics", &ops.to_string(), &[], None)).await?;
+    let text = String::from_utf8_lossy(answer.body).into_owned();
+    let metric = |name: &str| -> anyhow::Result<f64> {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("{} shows no {name}", contender.process.name()))?.trim().parse()?)
+    };
+    Ok(Some((metric("spike_gateway_reserve_calls_total")?, metric("spike_gateway_reserve_buyers_total")?)))
+}
+
+fn rows(rounds: &[Vec<Round>; 3], batches: Vec<f64>) -> [Row; 3] {
+    let [spike, axum, nginx] = rounds;
+    let each = |of: &[Round], figure: fn(&Round) -> f64| of.iter().map(figure).collect::<Vec<_>>();
+    let pairs = |others: &[Round], figure: fn(&Round) -> f64| -> Vec<f64> {
+        each(spike, figure).iter().zip(each(others, figure)).map(|(ours, theirs)| ours / theirs).collect()
+    };
+    let (cpu, speed) = (pairs(axum, Round::cpu_us), pairs(nginx, |round| round.per_s));
+    let line = |((_, name), of): (&(Who, &str), &Vec<Round>)| {
+        let (cost, per_s) = (median(&each(of, Round::cpu_us)), median(&each(of, |round| round.per_s)));
+        let parts = of.last().map_or_else(String::new, |round| round.used.each(round.orders));
+        format!("{name}: {cost:.1} CPU-µs an order (last round: {parts}), {per_s:.0} orders/s")
+    };
+    let row = |name, figures: Vec<f64>, unit, (target, moonshot), better, beside| Row {
+        name,
+        figure: median(&figures),
+        unit,
+        target,
+        moonshot,
+        better,
+        rounds: figures,
+        beside,
+    };
+    let against = "accepted buy, gateway + Redis CPU, against axum + ConnectionManager";
+    let beside = CONTENDERS.iter().zip(rounds).map(line).collect();
+    [
+        row(against, cpu, "x", (0.60, 0.40), Better::Less, beside),
+        row("accepted buys a second, against nginx + Lua", speed, "x", (3.0, 5.0), Better::More, Vec::new()),
+        row("orders a Redis call at 64 connections", batches, "", (8.0, 16.0), Better::More, Vec::new()),
+    ]
+}

@@ -1,0 +1,74 @@
+//! The answer that most of a sale's visitors get: sold out, from the flag in memory, against an empty answer.
+
+use anyhow::ensure;
+use spike_domain::EventId;
+
+use super::{Effort, say};
+use crate::contender::{self, OUR_CPU, THEIR_CPU, Who};
+use crate::cpu::{self, Pids, Used};
+use crate::load;
+use crate::ring::Ring;
+use crate::table::{Better, Row, median};
+use crate::wrk::{self, Press, Ran};
+
+const CONNECTIONS: usize = 64;
+const CONTENDERS: [(Who, &str); 3] = [
+    (Who::Spike, "gateway"),
+    (Who::MinihttpEmpty, "may_minihttp, empty"),
+    (Who::MinihttpSoldOut, "may_minihttp, sold-out check"),
+];
+
+/// Measures the row.
+///
+/// # Errors
+/// When a contender or wrk fails, or answers something else.
+pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
+    let event = ring.sales(1, 1).await?[0];
+    let gateway = contender::start(ring, Who::Spike, event, None).await?;
+    load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
+    gateway.process.leave().await;
+    cpu::stay_on(&[OUR_CPU])?;
+    let mut costs: [Vec<f64>; 3] = Default::default();
+    let mut speeds: [Vec<f64>; 3] = Default::default();
+    for round in 1..=effort.rounds {
+        for (at, (who, name)) in CONTENDERS.into_iter().enumerate() {
+            let (cost, ran) = one(ring, who, event, effort.seconds).await?;
+            say(&format!("sold out, round {round}, {name}: {cost:.2} CPU-µs, {:.0}/s", ran.per_s));
+            costs[at].push(cost);
+            speeds[at].push(ran.per_s);
+        }
+    }
+    let ratios: Vec<f64> = costs[0].iter().zip(&costs[1]).map(|(ours, floor)| ours / floor).collect();
+    let line = |at: usize| {
+        let (cost, per_s) = (median(&costs[at]), median(&speeds[at]));
+        format!("{}: {cost:.2} CPU-µs an answer, {per_s:.0} answers/s", CONTENDERS[at].1)
+    };
+    Ok(Row {
+        name: "sold-out answer, gateway CPU, against an empty may_minihttp answer",
+        figure: median(&ratios),
+        unit: "x",
+        target: 1.6,
+        moonshot: 1.0,
+        better: Better::Less,
+        rounds: ratios,
+        beside: (0..CONTENDERS.len()).map(line).collect(),
+    })
+}
+
+/// CPU-µs an answer in one round.
+async fn one(ring: &Ring, who: Who, event: EventId, seconds: u32) -> anyhow::Result<(f64, Ran)> {
+    let path = format!("/api/v1/spike/events/{event}/orders");
+    let token = ring.buyers(1).remove(0).token;
+    let contender = contender::start(ring, who, event, Some(THEIR_CPU)).await?;
+    let press = Press { at: contender.at, path: &path, token: &token, body: r#"{"quantity":1}"# };
+    // A gateway that has just started learns that there is nothing left from its first buyer.
+    wrk::run(&press, CONNECTIONS, 1, &ring.logs).await?;
+    let pids = Pids::from([("it".to_owned(), contender.process.pid())]);
+    let before = Used::read(&pids)?;
+    let ran = wrk::run(&press, CONNECTIONS, seconds, &ring.logs).await?;
+    let used = Used::read(&pids)?.since(&before).total();
+    contender.process.leave().await;
+    let refused = if who == Who::MinihttpEmpty { 0 } else { ran.requests };
+    ensure!(ran.errors == 0 && ran.refused == refused, "{who:?} did not answer as it should: {ran:?}");
+    Ok((used / ran.requests as f64, ran))
+}
