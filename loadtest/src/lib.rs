@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod http;
+pub mod open;
 pub mod open_files;
 pub mod painter;
 pub mod progress;

@@ -46,10 +46,23 @@ pub struct Painter {
 impl Painter {
     /// Starts painting the progress of a sale of `stock` units, `quantity` a buy.
     pub fn start(progress: Arc<Progress>, stock: u64, quantity: u32, mode: Mode) -> Self {
+        let mut before = 0;
+        Self::show(mode, move |interval| {
+            let now = progress.snapshot();
+            let answered = now.counts.answered();
+            let speed = interval.map(|interval| rate(answered.saturating_sub(before), interval));
+            before = answered;
+            line(&now, speed, stock.saturating_sub(now.counts.accepted * u64::from(quantity)))
+        })
+    }
+
+    /// Starts painting whatever `text` says, told how long ago it was last asked: `None` at the end, because what
+    /// happened in the rest of an interval says nothing about a speed.
+    pub fn show(mode: Mode, text: impl FnMut(Option<Duration>) -> String + Send + 'static) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
             if mode != Mode::Silent {
-                paint(&progress, stock, quantity, mode, stopped).await;
+                paint(text, mode, stopped).await;
             }
         });
         Self { stop, task }
@@ -64,21 +77,16 @@ impl Painter {
 }
 
 async fn paint(
-    progress: &Progress,
-    stock: u64,
-    quantity: u32,
+    mut text: impl FnMut(Option<Duration>) -> String,
     mode: Mode,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (mut before, mut at) = (progress.snapshot(), Instant::now());
+    let mut at = Instant::now();
     loop {
         let last = tokio::time::timeout(mode.interval(), stopped.wait_for(|stop| *stop)).await.is_ok();
-        let (now, moment) = (progress.snapshot(), Instant::now());
-        let answered = now.counts.answered().saturating_sub(before.counts.answered());
-        // What happened in the rest of an interval says nothing about the speed.
-        let speed = (!last).then(|| rate(answered, moment - at));
-        let text = line(&now, speed, stock.saturating_sub(now.counts.accepted * u64::from(quantity)));
-        (before, at) = (now, moment);
+        let moment = Instant::now();
+        let text = text((!last).then(|| moment - at));
+        at = moment;
         let mut out = std::io::stderr().lock();
         // A closed terminal must not end a sale that is under way.
         let _ = match (mode, last) {

@@ -114,7 +114,7 @@ impl Default for Shard {
 }
 
 /// Microseconds up to ten minutes, to three digits.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 600_000_000, 3).expect("constant bounds that the crate accepts")
 }
 
@@ -175,7 +175,7 @@ impl Progress {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "ten minutes of microseconds fit a double exactly")]
-fn ms(us: u64) -> f64 {
+pub(crate) fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }
 

@@ -105,7 +105,11 @@ impl Connection {
     /// Sends `request` and waits for its answer until the deadline. A connection that the server closed while it
     /// idled is opened anew; a request that may have reached the server is never sent twice.
     pub async fn send(&mut self, request: &Request) -> Result<Response<'_>, SendError> {
-        let due = Instant::now() + self.deadline;
+        self.send_by(request, Instant::now() + self.deadline).await
+    }
+
+    /// The same with a deadline of the request's own, `due`, which must not lie before that of an earlier request.
+    pub async fn send_by(&mut self, request: &Request, due: Instant) -> Result<Response<'_>, SendError> {
         self.open_by(due).await?;
         self.buffer.clear();
         self.parser.reset();
@@ -149,6 +153,15 @@ impl Connection {
             Ok(_) => false,
         };
         !self.owed && self.stream.as_ref().is_some_and(idle)
+    }
+}
+
+/// Opens a connection and closes it, so that a wrong address is an error before a run and not a page of failed requests.
+pub async fn probe(addr: SocketAddr, source: Option<Ipv4Addr>, deadline: Duration) -> io::Result<()> {
+    match Connection::connect(addr, source, deadline).await {
+        Ok(_) => Ok(()),
+        Err(SendError::Connect(error)) => Err(error),
+        Err(error) => Err(io::Error::new(io::ErrorKind::TimedOut, error)),
     }
 }
 

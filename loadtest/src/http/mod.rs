@@ -7,7 +7,7 @@ mod json;
 mod request;
 mod response;
 
-pub use connection::{Connection, SendError};
+pub use connection::{Connection, SendError, probe};
 pub use json::{Json, JsonAnswer, JsonError};
 pub use request::{Request, Template};
 pub use response::{BadResponse, Parser, Response};

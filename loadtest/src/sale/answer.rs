@@ -34,10 +34,7 @@ pub fn read(response: &Response<'_>) -> Answer {
         return order()
             .map_or(Answer::Unknown("accepted-without-order", None), |order| Answer::Acknowledged { order });
     }
-    let word = text_field(body, b"\"reason\"");
-    let reason =
-        Reason::ALL.iter().find(|reason| Some(reason.as_str()) == word && reason.status() == response.status);
-    match (response.status, reason) {
+    match (response.status, reason(response)) {
         (_, Some(reason @ (Reason::SoldOut | Reason::InsufficientStock))) => Answer::SoldOut(*reason),
         (_, Some(Reason::AlreadyBought)) => Answer::AlreadyBought(order()),
         (_, Some(Reason::OutcomeUnknown)) => Answer::Unknown(Reason::OutcomeUnknown.as_str(), order()),
@@ -52,6 +49,12 @@ pub fn read(response: &Response<'_>) -> Answer {
 /// What it means that there is no answer.
 pub fn missing(error: &SendError) -> Answer {
     if error.may_have_arrived() { Answer::Unknown(error.word(), None) } else { Answer::Failed(error.word()) }
+}
+
+/// The reason that an answer gives, if it is one of the dictionary and goes with its status.
+pub(crate) fn reason(response: &Response<'_>) -> Option<&'static Reason> {
+    let word = text_field(response.body, b"\"reason\"")?;
+    Reason::ALL.iter().find(|reason| reason.as_str() == word && reason.status() == response.status)
 }
 
 /// The text after the first `name` (with its quotes), a colon and a quote. Enough for ids and stable words, which

@@ -33,17 +33,17 @@ pub struct History {
 
 /// Each buyer's acknowledged order, shared by the connections.
 #[derive(Debug)]
-pub(super) struct Acknowledged(Vec<OnceLock<OrderId>>);
+pub(crate) struct Acknowledged(Vec<OnceLock<OrderId>>);
 
 impl Acknowledged {
-    pub(super) fn new(buyers: usize) -> Self {
+    pub(crate) fn new(buyers: usize) -> Self {
         Self((0..buyers).map(|_| OnceLock::new()).collect())
     }
 }
 
 /// What one connection noted beyond the first acknowledgements.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     doubled: Vec<(u32, OrderId)>,
     named: Vec<(u32, OrderId)>,
     unknown: Vec<(u32, Option<OrderId>)>,
@@ -54,7 +54,7 @@ impl Notes {
     ///
     /// Whether a 202 is the first of its order is decided by what this side has seen, not by `Idempotent-Replayed`:
     /// after a lost answer the replay is the first that arrived.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         acknowledged: &Acknowledged,
         buyer: u32,
@@ -91,7 +91,7 @@ impl Notes {
 
 impl History {
     /// Joins what the connections noted, when all of them are done.
-    pub(super) fn join(buyers: &[Buyer], acknowledged: &Acknowledged, notes: Vec<Notes>) -> Self {
+    pub(crate) fn join(buyers: &[Buyer], acknowledged: &Acknowledged, notes: Vec<Notes>) -> Self {
         let user = |buyer: u32| buyers[buyer as usize].user;
         let mut history = Self::default();
         for (buyer, known) in buyers.iter().zip(&acknowledged.0) {

@@ -14,7 +14,7 @@ use super::answer::{self, Answer};
 use super::history::{Acknowledged, History, Notes};
 use super::plan::{Lane, Press, plan};
 use super::{SaleError, SaleResult, SaleSpec};
-use crate::http::{Connection, Request, SendError, Template};
+use crate::http::{self, Connection, Request, SendError, Template};
 use crate::painter::rate;
 use crate::progress::Progress;
 
@@ -121,15 +121,12 @@ impl SharedLane {
     }
 }
 
-/// One connection before everything else, so that a wrong address is an error and not a page of failed requests.
+/// One connection before everything else.
 async fn probe(spec: &SaleSpec) -> Result<(), SaleError> {
     let source = spec.buyers.first().map(|buyer| buyer.source).filter(|source| !source.is_unspecified());
-    let unreachable = |source| SaleError::Unreachable { addr: spec.base, source };
-    match Connection::connect(spec.base, source, spec.deadline).await {
-        Ok(_) => Ok(()),
-        Err(SendError::Connect(error)) => Err(unreachable(error)),
-        Err(error) => Err(unreachable(std::io::Error::new(std::io::ErrorKind::TimedOut, error))),
-    }
+    http::probe(spec.base, source, spec.deadline)
+        .await
+        .map_err(|source| SaleError::Unreachable { addr: spec.base, source })
 }
 
 fn template(spec: &SaleSpec) -> Template {
