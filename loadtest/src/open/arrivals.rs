@@ -110,7 +110,9 @@ impl Pick {
         let any = |items: usize| Self::Parts(vec![(1.0, 0..count(items))]);
         match scenario {
             Scenario::Login { accounts } => any(accounts.len()),
-            Scenario::ProductList { pages, searches, .. } => Self::Parts(plan_list(*pages, count(searches.len()))),
+            Scenario::ProductList { pages, searches, .. } => {
+                Self::Parts(plan_list(*pages, count(searches.len())))
+            }
             Scenario::Browse { events, products } => {
                 Self::Parts(plan_browse(count(events.len()), count(products.len())))
             }

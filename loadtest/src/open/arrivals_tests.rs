@@ -55,8 +55,7 @@ fn gaps_are_exponential() {
     let gaps: Vec<f64> =
         made.windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs_f64() * 1000.0).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-    let deviation =
-        (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+    let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
     assert!((mean - 1.0).abs() < 0.05 && (deviation - 1.0).abs() < 0.05, "{mean} and {deviation}");
     let longer = gaps.iter().filter(|gap| **gap > 3.0).count() as f64 / gaps.len() as f64;
     assert!((longer - (-3.0_f64).exp()).abs() < 0.01, "{longer} of the gaps are three means long");

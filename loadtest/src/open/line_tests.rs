@@ -44,9 +44,9 @@ impl Stage {
     }
 
     fn next(&mut self, seat: usize, now: Duration) -> Poll<Option<u64>> {
-        let mut context = Context::from_waker(Waker::noop());
+        let context = Context::from_waker(Waker::noop());
         self.line
-            .poll_next(seat, &mut self.parked[seat], now, &self.progress, &mut context)
+            .poll_next(seat, &mut self.parked[seat], now, &self.progress, &context)
             .map(|next| next.map(|arrival| arrival.number))
     }
 }

@@ -142,8 +142,7 @@ impl OpenSpec {
             return refuse("connections_max", problem);
         }
         if self.sources.len() > self.connections_max {
-            let problem =
-                format!("{} for at most {} connections", self.sources.len(), self.connections_max);
+            let problem = format!("{} for at most {} connections", self.sources.len(), self.connections_max);
             return refuse("sources", problem);
         }
         if self.streams.is_empty() {
@@ -169,8 +168,7 @@ impl Stream {
             return Err(("name".to_owned(), "empty".to_owned()));
         }
         if !(self.rate_per_s > 0.0 && self.rate_per_s <= OpenSpec::RATE_PER_S_MAX) {
-            let problem =
-                format!("{}; more than 0, at most {}", self.rate_per_s, OpenSpec::RATE_PER_S_MAX);
+            let problem = format!("{}; more than 0, at most {}", self.rate_per_s, OpenSpec::RATE_PER_S_MAX);
             return Err(("rate_per_s".to_owned(), problem));
         }
         self.scenario.check().map_err(|(field, problem)| (format!("scenario.{field}"), problem))

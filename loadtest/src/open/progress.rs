@@ -1,7 +1,7 @@
 //! What an open load has done so far, for its painter and for whoever samples the servers beside it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::recorder::{Kind, Recorder, Second, Tally};
@@ -158,7 +158,8 @@ mod tests {
             line(&now, Duration::from_secs(60), Some(400.4)),
             "12 of 60 s · 400 answers/s · offered 1000 · accepted 900 · under way 50 · p99 12.3 ms"
         );
-        let failing = OpenSnapshot { not_sent: 4, answers: Tally { errors: 7, refused: 2, ..answers }, ..now };
+        let failing =
+            OpenSnapshot { not_sent: 4, answers: Tally { errors: 7, refused: 2, ..answers }, ..now };
         assert_eq!(
             line(&failing, Duration::from_secs(60), None),
             "12 of 60 s · offered 1000 · accepted 900 · under way 37 · p99 12.3 ms · refused 2 · not sent 4 · errors 7"

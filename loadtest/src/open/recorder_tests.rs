@@ -24,7 +24,10 @@ fn outcomes_add_up_and_latency_counts_from_the_schedule() {
     let StreamResult { figures, latency_us } = recorder.finish();
     let want = Tally { accepted: 1, sold_out: 1, errors: 1, refused: 1, ..Tally::default() };
     assert_eq!((figures.offered, figures.sent, figures.not_sent, figures.answers), (5, 4, 1, want));
-    assert_eq!(figures.words, [("sold-out", 1), ("timeout", 1), ("overloaded", 1)].map(|(w, n)| (w.to_owned(), n)).into());
+    assert_eq!(
+        figures.words,
+        [("sold-out", 1), ("timeout", 1), ("overloaded", 1)].map(|(w, n)| (w.to_owned(), n)).into()
+    );
     assert_eq!(latency_us.len(), 5);
     assert!(near(figures.latency.p50_ms, 1000.0) && near(figures.latency.max_ms, 1600.0), "{figures:?}");
     assert!(near(figures.accepted_latency.max_ms, 10.0) && near(figures.lateness.max_ms, 1.0));

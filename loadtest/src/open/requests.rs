@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde_json::json;
 use spike_domain::EventId;
 
-use super::scenario::{ProductToOrder, Scenario};
 use super::Arrival;
+use super::scenario::{ProductToOrder, Scenario};
 use crate::http::{Request, Template};
 use crate::sale::Buyer;
 
@@ -104,8 +104,7 @@ pub(super) fn plan_browse(events: u32, products: u32) -> Vec<(f64, Range<u32>)> 
 fn list_paths(pages: u32, page_size: u32, searches: &[String]) -> Vec<String> {
     let page = |page: u32| format!("/api/v1/products?page={page}&page_size={page_size}");
     let plain = (1..=pages).map(page);
-    let sorted =
-        SORTS.iter().flat_map(|sort| (1..=pages).map(move |at| format!("{}&sort={sort}", page(at))));
+    let sorted = SORTS.iter().flat_map(|sort| (1..=pages).map(move |at| format!("{}&sort={sort}", page(at))));
     let searched = searches.iter().map(|text| format!("{}&q={}", page(1), query_value(text)));
     plain.chain(sorted).chain(searched).collect()
 }

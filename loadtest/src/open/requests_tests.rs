@@ -61,7 +61,10 @@ fn an_order_has_its_price_and_a_key_of_its_own() {
     let products = vec![ProductToOrder { id: ProductId(3), price }; 2];
     let sent = text(&Scenario::Order { buyers: buyers(), products }, 1, 1);
     assert!(sent.starts_with("POST /api/v1/orders HTTP/1.1\r\n"), "{sent}");
-    assert!(sent.contains("\r\nAuthorization: Bearer token-2\r\nIdempotency-Key: open-9f-2-17\r\n"), "{sent}");
+    assert!(
+        sent.contains("\r\nAuthorization: Bearer token-2\r\nIdempotency-Key: open-9f-2-17\r\n"),
+        "{sent}"
+    );
     let body: serde_json::Value = serde_json::from_str(sent.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     let want = json!({
         "items": [{ "product_id": 3, "quantity": 1 }],

@@ -84,8 +84,7 @@ impl Sales {
         };
         let answer = answer.as_ref().map_or_else(answer::missing, answer::read);
         let buyer = presses.buyers[item as usize];
-        let (kind, word) =
-            notes[presses.sale].take(&self.events[presses.sale].acknowledged, buyer, answer);
+        let (kind, word) = notes[presses.sale].take(&self.events[presses.sale].acknowledged, buyer, answer);
         (kind.into(), word)
     }
 

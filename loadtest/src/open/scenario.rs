@@ -136,8 +136,11 @@ mod tests {
         let buyer =
             |token: &str| Buyer { user: UserId(1), token: token.into(), source: Ipv4Addr::UNSPECIFIED };
         let event = EventId(1);
-        let list =
-            |pages, page_size, search: &str| Scenario::ProductList { pages, page_size, searches: vec![search.into()] };
+        let list = |pages, page_size, search: &str| Scenario::ProductList {
+            pages,
+            page_size,
+            searches: vec![search.into()],
+        };
         let cases = [
             (Scenario::Login { accounts: vec![] }, "accounts"),
             (list(0, 20, "a"), "pages"),

@@ -2,5 +2,6 @@
 
 mod connection;
 mod json;
+mod open;
 mod sale;
 mod server;
