@@ -12,6 +12,8 @@ pub mod open_files;
 pub mod painter;
 pub mod progress;
 pub mod proof;
+pub mod record;
+pub mod report;
 pub mod sale;
 pub mod summary;
 
