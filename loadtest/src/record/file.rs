@@ -40,9 +40,8 @@ impl Record {
 
     /// Reads a record.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| RecordError::File { path: path.to_owned(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|source| RecordError::Malformed { path: path.to_owned(), source })
+        let text =
+            fs::read_to_string(path).map_err(|source| RecordError::File { path: path.to_owned(), source })?;
+        serde_json::from_str(&text).map_err(|source| RecordError::Malformed { path: path.to_owned(), source })
     }
 }

@@ -62,8 +62,7 @@ mod tests {
 
     #[test]
     fn what_linux_says_is_understood() {
-        let cpuinfo =
-            "processor\t: 0\nmodel name\t: Intel(R) Xeon(R): 2.50GHz\n\nprocessor\t: 1\nmodel name\t: other\n";
+        let cpuinfo = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R): 2.50GHz\n\nprocessor\t: 1\nmodel name\t: other\n";
         let meminfo = "MemTotal:        8137216 kB\nMemFree:  1 kB\n";
         let os = "ID=debian\nPRETTY_NAME=\"Debian 12\"\n";
         let want = Machine {

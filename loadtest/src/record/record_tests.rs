@@ -14,8 +14,7 @@ pub(crate) fn sample_record() -> Record {
         p99_ms: 12.0 + f64::from(at_s),
         ..Second::default()
     };
-    let percentiles =
-        Percentiles { p50_ms: 1.5, p95_ms: 4.0, p99_ms: 14.25, p999_ms: 100.0, max_ms: 1234.5 };
+    let percentiles = Percentiles { p50_ms: 1.5, p95_ms: 4.0, p99_ms: 14.3, p999_ms: 100.0, max_ms: 1234.6 };
     let stream = StreamRecord {
         name: "buyers <new>".into(),
         rate_per_s: 1000.0,
@@ -46,7 +45,7 @@ pub(crate) fn sample_record() -> Record {
     let phase = Phase {
         name: "sale".into(),
         started_s: 3.5,
-        seconds: 10.25,
+        seconds: 10.3,
         streams: vec![stream],
         samples: (0..11).map(sample).collect(),
         audit: Some(audit),

@@ -83,7 +83,12 @@ fn sample_charts(samples: &[Sample]) -> Vec<Chart> {
         chart("Stock".to_owned(), "units", Scale::Linear, stock),
         chart("Backlog: queue and outbox".to_owned(), "messages or entries", Scale::Linear, backlog),
         chart("CPU by process".to_owned(), "cores", Scale::Linear, named(|sample| &sample.cpu)),
-        chart("Memory by process".to_owned(), "MiB resident", Scale::Linear, named(|sample| &sample.memory_mib)),
+        chart(
+            "Memory by process".to_owned(),
+            "MiB resident",
+            Scale::Linear,
+            named(|sample| &sample.memory_mib),
+        ),
     ];
     for line in named(|sample| &sample.metrics) {
         charts.push(chart(line.name.clone(), "value", Scale::Linear, vec![line]));
@@ -126,8 +131,18 @@ pub(super) fn outcomes(phase: &Phase) -> Table {
     };
     Table {
         columns: vec![
-            "stream", "rate/s", "offered", "sent", "not sent", "accepted", "sold out", "duplicates", "refused",
-            "rejected", "errors", "failed",
+            "stream",
+            "rate/s",
+            "offered",
+            "sent",
+            "not sent",
+            "accepted",
+            "sold out",
+            "duplicates",
+            "refused",
+            "rejected",
+            "errors",
+            "failed",
         ],
         rows: phase.streams.iter().map(row).collect(),
     }
@@ -143,7 +158,14 @@ pub(super) fn latencies(phase: &Phase) -> Table {
     };
     Table {
         columns: vec![
-            "stream", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms", "accepted p95 ms", "accepted p99 ms",
+            "stream",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "max ms",
+            "accepted p95 ms",
+            "accepted p99 ms",
             "generator late p99 ms",
         ],
         rows: phase.streams.iter().map(row).collect(),
@@ -167,8 +189,7 @@ pub(super) fn audit(audit: &AuditRecord) -> Table {
     row.extend([audit.oversold, audit.doubled, audit.lost].map(count));
     row.push(measure(audit.drain_s));
     row.push(if audit.clean() { "clean" } else { "FAILED" }.to_owned());
-    let columns =
-        vec!["S", "R", "L", "F", "K", "oversold", "doubled", "lost", "drained in s", "verdict"];
+    let columns = vec!["S", "R", "L", "F", "K", "oversold", "doubled", "lost", "drained in s", "verdict"];
     Table { columns, rows: vec![row] }
 }
 

@@ -21,7 +21,7 @@ fn a_phase_becomes_these_charts() {
         "batch size, orders",
     ];
     assert_eq!(titles, want);
-    assert!(charts.iter().all(|chart| (chart.seconds - 10.25).abs() < 1e-9), "one axis of time");
+    assert!(charts.iter().all(|chart| (chart.seconds - 10.3).abs() < 1e-9), "one axis of time");
 
     let names = |at: usize| charts[at].lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>();
     assert_eq!(names(0), ["offered", "answered", "accepted"], "what never happened is not drawn");
@@ -51,7 +51,8 @@ fn tables_have_a_cell_a_column() {
     let record = sample_record();
     let phase = &record.phases[0];
     let mut audited = phase.audit.clone().unwrap();
-    let tables = [environment(&record), parameters(&record), outcomes(phase), latencies(phase), audit(&audited)];
+    let tables =
+        [environment(&record), parameters(&record), outcomes(phase), latencies(phase), audit(&audited)];
     for table in &tables {
         assert!(!table.rows.is_empty());
         assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{table:?}");
