@@ -6,6 +6,7 @@
 //! [`meaning`] reads the answers, [`recorder`] counts them and [`run`] moves the bytes: one task a connection, none a request.
 
 mod arrivals;
+mod figures;
 mod line;
 mod meaning;
 mod progress;
@@ -27,8 +28,8 @@ use crate::progress::Counts;
 use crate::sale::History;
 
 pub use arrivals::{Arrival, Schedule};
+pub use figures::{Kind, Percentiles, Second, StreamFigures, Tally};
 pub use progress::{OpenProgress, OpenSnapshot};
-pub use recorder::{Kind, Percentiles, Second, StreamFigures, Tally};
 pub use run::run;
 pub use scenario::{ProductToOrder, Scenario};
 

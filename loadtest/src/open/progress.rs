@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::recorder::{Kind, Recorder, Second, Tally};
+use super::figures::{Kind, Second, Tally};
+use super::recorder::Recorder;
 use super::{OpenSpec, StreamResult};
 use crate::painter::{Mode, Painter, rate};
 use crate::progress::{histogram, ms};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use spike_domain::{EventId, UserId};
 
+use super::figures::{Kind, Tally};
 use super::meaning;
-use super::recorder::{Kind, Tally};
 use super::{OpenSpec, SaleTold, StreamResult};
 use crate::http::{Response, SendError};
 use crate::progress::Counts;
