@@ -2,8 +2,11 @@
 //!
 //! In the order of a run: [`open_files`] makes room for the connections, [`sale`] presses *buy* for every buyer of a
 //! [`SaleSpec`] while [`painter`] shows the [`progress`], [`mod@audit`] holds the answers against the database and the
-//! stock ledger, and [`summary`] says it in a table or in one line of JSON. [`proof`] does the same for sales under faults. [`http`] is the client underneath: it
-//! shares two cores with the servers it presses, so it does one write and about one read a request, and no hyper.
+//! stock ledger, and [`summary`] says it in a table or in one line of JSON. [`proof`] does the same for sales under faults.
+//!
+//! [`open`] is load that arrives by a schedule, whether or not the servers keep up; [`mod@record`] is what a load test leaves
+//! behind, and [`report`] what is made of it for reading. [`http`] is the client underneath: it shares two cores with the
+//! servers it presses, so it does one write and about one read a request, and no hyper.
 
 pub mod audit;
 pub mod http;
