@@ -60,14 +60,6 @@ impl Books {
     pub async fn read(&self) -> anyhow::Result<BothSides> {
         read(&self.ledger, &self.store, self.event).await
     }
-
-    /// Units left, as Redis says now; `None` without a ledger.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn stock(&self) -> anyhow::Result<Option<u64>> {
-        Ok(self.ledger.meta(self.event).await?.and_then(|meta| meta.stock))
-    }
 }
 
 /// A ledger on a connection of its own.

@@ -1,10 +1,10 @@
 //! `spike-load compare`: every row, or those that are asked for, and the verdict.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use loadtest::record::Machine;
 
 use crate::cpu;
 use crate::ring::Ring;
@@ -57,59 +57,45 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let wanted = |group| args.only.is_empty() || args.only.contains(&group);
     let mut rows: Vec<Row> = Vec::new();
     if wanted(Group::SoldOut) {
-        rows.push(rows::sold_out::measure(&fresh(dir, &[]).await?, effort).await.context("sold out")?);
+        rows.push(rows::sold_out::measure(&fresh(dir).await?, effort).await.context("sold out")?);
     }
     if wanted(Group::Accepted) {
-        rows.extend(rows::accepted::measure(&fresh(dir, &[]).await?, effort).await.context("accepted")?);
+        rows.extend(rows::accepted::measure(&fresh(dir).await?, effort).await.context("accepted")?);
     }
     if wanted(Group::Pipeline) {
-        rows.extend(rows::pipeline::measure(&fresh(dir, &[]).await?, effort).await.context("pipeline")?);
+        rows.extend(rows::pipeline::measure(&fresh(dir).await?, effort).await.context("pipeline")?);
     }
     if wanted(Group::Sale) {
-        rows.extend(rows::sale::small(&fresh(dir, &[]).await?, effort).await.context("sale")?);
+        rows.extend(rows::sale::small(&fresh(dir).await?, effort).await.context("sale")?);
     }
     if wanted(Group::Million) {
-        rows.extend(rows::sale::large(&fresh(dir, &[]).await?).await.context("million")?);
+        rows.extend(rows::sale::large(&fresh(dir).await?).await.context("million")?);
     }
     if wanted(Group::Memory) {
-        rows.push(rows::memory::measure(&fresh(dir, &[]).await?).await.context("memory")?);
+        rows.push(rows::memory::measure(&fresh(dir).await?).await.context("memory")?);
     }
     let table = table::markdown(&rows);
     println!("{table}");
     if let Some(file) = &args.out {
-        let text = format!("{}\n{table}", machine()?);
+        let text = format!("{}\n{table}", machine());
         std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
     }
     Ok(if rows.iter().all(Row::met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Servers of their own for each group: no group meets what another has left.
-async fn fresh(dir: &Path, extra: &[(&str, &str)]) -> anyhow::Result<Ring> {
+async fn fresh(dir: &Path) -> anyhow::Result<Ring> {
     cpu::stay_on(&[0, 1])?;
-    Ring::open(dir, extra).await
+    Ring::open(dir).await
 }
 
-/// The machine, as a result must name it.
-fn machine() -> anyhow::Result<String> {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
-    let meminfo = std::fs::read_to_string("/proc/meminfo")?;
-    let kib: u64 = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
-        .unwrap_or(0);
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let cpus = std::thread::available_parallelism()?;
+/// The machine and the way, as a result must name them.
+fn machine() -> String {
+    let Machine { cpu, cores, memory_mib, kernel, os } = Machine::here();
     let date = spike_domain::clock::rfc3339(spike_domain::clock::now_ms());
-    let mut text = String::new();
-    let _ = writeln!(text, "# make bench, {}\n", &date[..10]);
-    let _ = writeln!(
-        text,
-        "{cpus} CPUs ({}), {} GiB, Linux {}. Contender and Redis on CPU 0, generator on CPU 1 where a row compares; whole sales \
-         share both. Contenders take turns; a ratio is the median of the rounds' ratios.",
-        model.trim_start_matches([':', ' ', '\t']),
-        kib.div_ceil(1 << 20),
-        kernel.trim()
-    );
-    Ok(text)
+    let (day, gib) = (&date[..10], memory_mib.div_ceil(1024));
+    format!(
+        "# make compare, {day}\n\n{cores} CPUs ({cpu}), {gib} GiB, {os}, Linux {kernel}. Contender and Redis on CPU 0, generator on \
+         CPU 1 where a row compares; whole sales share both. Contenders take turns; a ratio is the median of the rounds' ratios.\n"
+    )
 }

@@ -20,7 +20,7 @@ impl Used {
     /// When one is gone.
     pub fn read(pids: &Pids) -> anyhow::Result<Self> {
         pids.iter()
-            .map(|(name, &pid)| Ok((name.clone(), used_us(pid)?)))
+            .map(|(name, &pid)| Ok((name.clone(), used_us(name, pid)?)))
             .collect::<anyhow::Result<_>>()
             .map(Self)
     }
@@ -79,32 +79,14 @@ pub fn anonymous_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
-fn used_us(pid: u32) -> anyhow::Result<f64> {
-    let stat =
-        fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
-    // SAFETY: sysconf reads a constant of the system.
-    let ticks_per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    Ok(ticks(&stat).context("an unknown /proc/PID/stat")? as f64 * 1e6 / ticks_per_s as f64)
-}
-
-/// User and system time of a line of /proc/PID/stat, in clock ticks (proc(5): fields 14 and 15). The name in the second
-/// field may hold anything, so the counting begins behind its last parenthesis.
-fn ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+fn used_us(name: &str, pid: u32) -> anyhow::Result<f64> {
+    let usage = loadtest::record::cpu::read(pid).with_context(|| format!("the {name}, process {pid}"))?;
+    Ok(usage.cpu_us as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 700 33 0 0 20 0 5";
-        assert_eq!(ticks(stat), Some(733));
-        assert_eq!(ticks("42 (a"), None);
-        assert_eq!(ticks("42 (a) S 1"), None);
-    }
 
     #[test]
     fn work_is_seen_in_this_process() {

@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Where servers and logs are put; what was there before is removed.
+    /// Where servers and logs are put; those of an earlier run are removed.
     #[arg(long, default_value = ".spike/bench", global = true)]
     dir: PathBuf,
     #[command(subcommand)]

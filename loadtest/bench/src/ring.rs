@@ -59,24 +59,23 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Starts the servers in a fresh `dir`; they end with this process. `extra` settings win over those of every contender.
+    /// Starts the servers in `dir`, whose servers and logs of an earlier run are removed; they end with this process.
     ///
     /// # Errors
     /// When a server does not start, or an executable is missing.
-    pub async fn open(dir: &Path, extra: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub async fn open(dir: &Path) -> anyhow::Result<Self> {
         let programs =
             std::env::current_exe()?.parent().context("an executable without a folder")?.to_owned();
         if !programs.join("spike").exists() {
             bail!("{} is missing: build it with cargo build --release", programs.join("spike").display());
         }
-        let _ = std::fs::remove_dir_all(dir);
-        let servers = dir.join("servers");
+        let (servers, logs) = (dir.join("servers"), dir.join("logs"));
+        for old in [&servers, &logs].into_iter().filter(|old| old.exists()) {
+            std::fs::remove_dir_all(old).with_context(|| format!("remove {}", old.display()))?;
+        }
         let stack = tokio::task::spawn_blocking(move || Stack::start(&servers)).await??;
-        let mut env: BTreeMap<String, String> = SETTINGS
-            .iter()
-            .chain(extra)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let mut env: BTreeMap<String, String> =
+            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let database = stack.mariadb.create_database("spike")?;
         let amqp = stack.rabbit.create_vhost("spike")?;
         env.insert("SPIKE_REDIS_URL".into(), stack.redis.url());
@@ -92,7 +91,7 @@ impl Ring {
         Ok(Self {
             redis: redis::Client::open(stack.redis.url())?,
             tokens: Tokens::new(&config.auth),
-            logs: dir.join("logs"),
+            logs,
             stack,
             env,
             config,

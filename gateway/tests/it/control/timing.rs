@@ -17,7 +17,7 @@ const WARM_UP: usize = 20;
 const AUC_MAX: f64 = 0.55;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "long; make timing runs it in release"]
+#[ignore = "long; make timing runs it, optimised"]
 async fn unknown_and_known_accounts_take_the_same_time() {
     let api = Api::start().await;
     let hash = hash_now(&api.config.auth, "a horse of course").unwrap();
