@@ -95,7 +95,8 @@ fn machine() -> String {
     let date = spike_domain::clock::rfc3339(spike_domain::clock::now_ms());
     let (day, gib) = (&date[..10], memory_mib.div_ceil(1024));
     format!(
-        "# make compare, {day}\n\n{cores} CPUs ({cpu}), {gib} GiB, {os}, Linux {kernel}. Contender and Redis on CPU 0, generator on \
-         CPU 1 where a row compares; whole sales share both. Contenders take turns; a ratio is the median of the rounds' ratios.\n"
+        "# make compare, {day}\n\n{cores} CPUs ({cpu}), {gib} GiB, {os}, Linux {kernel}. Sold out and accepted: \
+         contender and Redis on CPU 0, generator, RabbitMQ and MariaDB on CPU 1 (where the gateway's relay publishes meanwhile). Press to \
+         row and whole sales: everything on every CPU. Contenders take turns; a ratio is the median of the rounds' ratios.\n"
     )
 }

@@ -68,12 +68,14 @@ pub async fn press(
     connections: usize,
     watched: &Pids,
 ) -> anyhow::Result<(SaleResult, Used)> {
+    // Before the start is set: a signature each takes its time.
+    let buyers = ring.buyers(orders);
     let spec = SaleSpec {
         base: contender.at,
         host: contender.at.to_string(),
         event,
         start_at_ms: now_ms() + LEAD_MS,
-        buyers: ring.buyers(orders),
+        buyers,
         requests: orders as u64,
         connections,
         presses: PressPlan { early: 0.0, replayed: 0.0 },

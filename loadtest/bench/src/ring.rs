@@ -8,18 +8,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Context, bail};
 use loadtest::Buyer;
+use loadtest::http::{Connection, Request};
 use redis::aio::MultiplexedConnection;
 use spike_arena::process::{Launch, Process};
 use spike_arena::stage::{self, Admin, OnSale, Opening};
 use spike_config::Config;
 use spike_devstack::Stack;
 use spike_domain::clock::now_ms;
-use spike_domain::{EventId, Role, SessionId, UserId};
+use spike_domain::{EventId, EventState, Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
 use spike_stock::Ledger;
 use spike_store::Store;
 
-use crate::cpu::Pids;
+use crate::contender::{OUR_CPU, THEIR_CPU};
+use crate::cpu::{self, Pids};
 
 /// What every contender is told. The buckets of all dimensions are asked, and wide enough to refuse nobody.
 const SETTINGS: [(&str, &str); 12] = [
@@ -199,18 +201,47 @@ impl Ring {
         Ok(Ledger::new(self.redis.get_multiplexed_async_connection().await?))
     }
 
-    /// Takes an event's keys out of Redis, so that no later gateway carries on what was left of it.
+    /// Puts an event away as one that is over: archived in the database, so that no later worker rebuilds its ledger, and out
+    /// of Redis before this returns, so that no later round pays for it.
     ///
     /// # Errors
-    /// When Redis does not answer.
+    /// When the database or Redis refuses.
     pub async fn forget(&self, event: EventId) -> anyhow::Result<()> {
+        let closed = EventState::Closed.code();
+        let now = now_ms();
+        self.stack.mariadb.query(&format!(
+            "UPDATE spike.spike_events SET state = {closed}, archived_at_ms = {now} WHERE id = {event}"
+        ))?;
         let mut connection = self.redis.get_multiplexed_async_connection().await?;
         let keys: Vec<String> =
             redis::cmd("KEYS").arg(format!("spike:{{{event}}}*")).query_async(&mut connection).await?;
         if !keys.is_empty() {
-            let () = redis::cmd("UNLINK").arg(keys).query_async(&mut connection).await?;
+            // Not UNLINK, whose work goes on behind its answer.
+            let () = redis::cmd("DEL").arg(keys).query_async(&mut connection).await?;
         }
         Ok(())
+    }
+
+    /// The sum of a metric of the running gateway.
+    ///
+    /// # Errors
+    /// When the gateway does not answer or has no such metric.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let ops = self.config.http.ops_listen;
+        let mut connection = Connection::new(ops, None, std::time::Duration::from_secs(5));
+        let answer = connection.send(&Request::new("GET", "/metrics", &ops.to_string(), &[], None)).await?;
+        let text = String::from_utf8_lossy(answer.body);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("the gateway shows no {name}"))?.trim().parse()?)
+    }
+
+    /// Redis beside whoever is measured, the other servers beside the generator.
+    ///
+    /// # Errors
+    /// When one does not run, or there is no such CPU.
+    pub fn pin_servers(&self) -> anyhow::Result<()> {
+        let place = |name: &str| if name == "redis" { THEIR_CPU } else { OUR_CPU };
+        self.servers()?.iter().try_for_each(|(name, &pid)| cpu::pin(pid, &[place(name)]))
     }
 
     /// The servers' processes.

@@ -29,9 +29,9 @@ pub struct RateLimits {
     pub global: Rate,
     /// Buys of one event.
     pub event: Rate,
-    /// Buys of one user.
+    /// Buys of one user, and questions about the orders of one.
     pub user: Rate,
-    /// Buys from one client address.
+    /// Buys from one client address, and questions about orders.
     pub address: Rate,
     /// A second press of one user on one event within this time is refused, in milliseconds, at most
     /// [`RateLimits::DEBOUNCE_MS_MAX`]; 0: off.

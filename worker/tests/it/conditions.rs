@@ -120,7 +120,7 @@ async fn a_message_whose_worker_dies_before_the_commit_comes_again() {
     let worker = sale.worker();
     sale.publish(&sale.outbox().await).await;
     in_hand(&sale).await;
-    worker.kill();
+    worker.kill().await;
     drop(lock);
     assert_eq!(
         sale.store.conservation(sale.event).await.unwrap().live().units,

@@ -43,7 +43,7 @@ async fn redis_that_restarts_with_its_data_is_fenced_and_loses_no_order() {
     let worker = sale.worker();
     let epoch = sale.until_open().await;
     sale.buy(epoch, [1, 2]).await;
-    worker.kill();
+    worker.kill().await;
     sale.redis.restart().unwrap();
     let fenced = eventually("Redis is back", async || match sale.press(epoch, 3).await {
         Err(StockError::Redis(_)) => None,
@@ -95,7 +95,7 @@ async fn a_broker_and_a_worker_that_die_in_the_middle_lose_nothing() {
     sale.publish(&sale.outbox().await).await;
     sale.until_at_rest_with(20).await;
 
-    worker.kill();
+    worker.kill().await;
     for first in [21, 31] {
         sale.buy(epoch, first..first + 10).await;
     }

@@ -243,9 +243,14 @@ impl RunningWorker {
         tokio::time::timeout(PATIENCE, self.task).await.expect("a drained worker").unwrap().unwrap();
     }
 
-    /// kill -9's way: every job ends at its next await, and nothing is finished.
-    pub fn kill(self) {
+    /// kill -9's way: every job ends at its next await, and nothing is finished. They have ended when this returns.
+    pub async fn kill(self) {
         self.task.abort();
+        // Aborted is what it is to be; a worker that had ended by itself would be no worker to kill.
+        assert!(
+            self.task.await.is_err_and(|error| error.is_cancelled()),
+            "the worker ran until it was killed"
+        );
     }
 }
 

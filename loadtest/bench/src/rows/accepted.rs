@@ -1,12 +1,9 @@
 //! An accepted buy: what it costs in gateway and Redis, and how many a second, against two conventional services.
 
-use std::time::Duration;
-
 use anyhow::Context;
-use loadtest::http::{Connection, Request};
 
 use super::{Effort, say};
-use crate::contender::{self, Contender, OUR_CPU, THEIR_CPU, Who};
+use crate::contender::{self, OUR_CPU, THEIR_CPU, Who};
 use crate::cpu;
 use crate::load::{self, Round};
 use crate::ring::Ring;
@@ -24,17 +21,18 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<[Row; 3]> {
     let units = u32::try_from(effort.orders * 2).context("too many orders")?;
     let events = ring.sales(effort.rounds * CONTENDERS.len(), units).await?;
     cpu::stay_on(&[OUR_CPU])?;
-    for (name, pid) in ring.servers()? {
-        cpu::pin(pid, &[if name == "redis" { THEIR_CPU } else { OUR_CPU }])?;
-    }
+    ring.pin_servers()?;
     let mut rounds: [Vec<Round>; 3] = Default::default();
     let mut batches = Vec::new();
     for (round, events) in events.chunks(CONTENDERS.len()).enumerate() {
-        for (at, (who, name)) in CONTENDERS.into_iter().enumerate() {
+        for turn in 0..CONTENDERS.len() {
+            // Each begins as often as it ends a round.
+            let at = (turn + round) % CONTENDERS.len();
+            let (who, name) = CONTENDERS[at];
             let contender = contender::start(ring, who, events[at], Some(THEIR_CPU)).await?;
-            let before = calls(ring, &contender, who).await?;
+            let before = calls(ring, who).await?;
             let done = load::accepted(ring, &contender, events[at], effort.orders, CONNECTIONS).await?;
-            if let (Some(before), Some(after)) = (before, calls(ring, &contender, who).await?) {
+            if let (Some(before), Some(after)) = (before, calls(ring, who).await?) {
                 batches.push((after.1 - before.1) / (after.0 - before.0));
             }
             let parts = done.used.each(done.orders);
@@ -49,19 +47,12 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<[Row; 3]> {
 }
 
 /// Reserve calls and the buyers they carried so far, as the gateway's metrics say.
-async fn calls(ring: &Ring, contender: &Contender, who: Who) -> anyhow::Result<Option<(f64, f64)>> {
+async fn calls(ring: &Ring, who: Who) -> anyhow::Result<Option<(f64, f64)>> {
     if who != Who::Spike {
         return Ok(None);
     }
-    let ops = ring.config.http.ops_listen;
-    let mut connection = Connection::new(ops, None, Duration::from_secs(5));
-    let answer = connection.send(&Request::new("GET", "/metrics", &ops.to_string(), &[], None)).await?;
-    let text = String::from_utf8_lossy(answer.body).into_owned();
-    let metric = |name: &str| -> anyhow::Result<f64> {
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(value.with_context(|| format!("{} shows no {name}", contender.process.name()))?.trim().parse()?)
-    };
-    Ok(Some((metric("spike_gateway_reserve_calls_total")?, metric("spike_gateway_reserve_buyers_total")?)))
+    let calls = ring.metric("spike_gateway_reserve_calls_total").await?;
+    Ok(Some((calls, ring.metric("spike_gateway_reserve_buyers_total").await?)))
 }
 
 fn rows(rounds: &[Vec<Round>; 3], batches: Vec<f64>) -> [Row; 3] {

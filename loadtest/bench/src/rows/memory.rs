@@ -8,7 +8,7 @@ use loadtest::http::{Connection, Request};
 use loadtest::loopback_sources;
 use spike_domain::clock::now_ms;
 use spike_domain::{EventId, OrderId, UserId};
-use spike_stock::reserve::Buyer;
+use spike_stock::reserve::{Buyer, Decision};
 
 use super::say;
 use crate::contender::{self, Contender, Who};
@@ -36,9 +36,12 @@ pub async fn measure(ring: &Ring) -> anyhow::Result<Row> {
     let before = anonymous_bytes(gateway.process.pid())?;
     let idle = connections(ring, &gateway, event).await?;
     let after = anonymous_bytes(gateway.process.pid())?;
+    let open = ring.metric("spike_gateway_connections_open").await?;
+    ensure!(open >= IDLE as f64, "only {open} of {IDLE} connections are open");
     drop(idle);
     gateway.process.leave().await;
-    let kib = after.saturating_sub(before) as f64 / IDLE as f64 / 1024.0;
+    ensure!(after > before, "{IDLE} connections cost nothing: {before} bytes before, {after} after");
+    let kib = (after - before) as f64 / IDLE as f64 / 1024.0;
     say(&format!("{IDLE} idle connections: {kib:.2} KiB each"));
     let a_buyer = buyers_in_redis(ring, event).await?;
     let slots = ring.config.limits.table_slots;
@@ -91,7 +94,11 @@ async fn buyers_in_redis(ring: &Ring, event: EventId) -> anyhow::Result<f64> {
             key: None,
         };
         let buyers: Vec<Buyer> = (first..first + CALL).map(buyer).collect();
-        ledger.reserve(event, epoch, now, &buyers).await?;
+        let decided = ledger.reserve(event, epoch, now, &buyers).await?;
+        ensure!(
+            decided.decisions.iter().all(|one| *one == Decision::Accepted),
+            "not every buyer was accepted"
+        );
     }
     let bytes = (used_memory(ring)? - before) / BUYERS as f64;
     say(&format!("{BUYERS} buyers in Redis: {bytes:.0} bytes each"));

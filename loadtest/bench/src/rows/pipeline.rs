@@ -90,26 +90,28 @@ async fn one(
     ]);
     let before = Used::read(&watched)?;
     load::press(ring, &front, event, orders, CONNECTIONS, &Pids::new()).await?;
-    wait_for_rows(ring, event, orders as u64).await?;
+    wait_for_rows(ring, event, u32::try_from(orders)?).await?;
     let used = Used::read(&watched)?.since(&before);
+    let written = ring.store.conservation(event).await?.live().orders;
+    ensure!(written == orders as u64, "{written} rows of {orders} orders");
     front.process.leave().await;
     worker.leave().await;
     ring.forget(event).await?;
     Ok((used.total() / orders as f64, used.each(orders as u64)))
 }
 
-/// Waits until `orders` of the event have their row, none more.
-async fn wait_for_rows(ring: &Ring, event: EventId, orders: u64) -> anyhow::Result<()> {
+/// Waits until the event's row holds a unit for each of `orders`. One row by its key, a few times a second: what is measured
+/// pays for the question too.
+async fn wait_for_rows(ring: &Ring, event: EventId, orders: u32) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let written = ring.store.conservation(event).await?.live().orders;
-        ensure!(written <= orders, "{written} rows of {orders} orders");
-        if written == orders {
+        let reserved = ring.store.event(event).await?.map_or(0, |row| row.reserved);
+        if reserved == orders {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            bail!("only {written} of {orders} orders of event {event} have a row");
+            bail!("only {reserved} of {orders} orders of event {event} have a row");
         }
-        sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(100)).await;
     }
 }

@@ -96,6 +96,10 @@ async fn demo(ring: &Ring, requests: u64, users: u32, stock: u32) -> anyhow::Res
     for (name, value) in [("--requests", requests), ("--users", users.into()), ("--stock", stock.into())] {
         command.arg(name).arg(value.to_string());
     }
+    // Of this shell, not of the comparison.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPIKE_")) {
+        command.env_remove(name);
+    }
     for name in ["SPIKE_REDIS_URL", "SPIKE_AMQP_URL", "SPIKE_DATABASE_URL"] {
         command.env(name, &ring.env[name]);
     }

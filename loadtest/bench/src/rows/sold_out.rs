@@ -1,10 +1,13 @@
 //! The answer that most of a sale's visitors get: sold out, from the flag in memory, against an empty answer.
 
+use std::time::Duration;
+
 use anyhow::ensure;
+use loadtest::http::{Connection, Request};
 use spike_domain::EventId;
 
 use super::{Effort, say};
-use crate::contender::{self, OUR_CPU, THEIR_CPU, Who};
+use crate::contender::{self, Contender, OUR_CPU, THEIR_CPU, Who};
 use crate::cpu::{self, Pids, Used};
 use crate::load;
 use crate::ring::Ring;
@@ -28,6 +31,7 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
     load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
     gateway.process.leave().await;
     cpu::stay_on(&[OUR_CPU])?;
+    ring.pin_servers()?;
     let mut costs: [Vec<f64>; 3] = Default::default();
     let mut speeds: [Vec<f64>; 3] = Default::default();
     for round in 1..=effort.rounds {
@@ -63,12 +67,41 @@ async fn one(ring: &Ring, who: Who, event: EventId, seconds: u32) -> anyhow::Res
     let press = Press { at: contender.at, path: &path, token: &token, body: r#"{"quantity":1}"# };
     // A gateway that has just started learns that there is nothing left from its first buyer.
     wrk::run(&press, CONNECTIONS, 1, &ring.logs).await?;
+    says_what_it_should(&contender, who, &press).await?;
+    let told = sold_out_so_far(ring, who).await?;
     let pids = Pids::from([("it".to_owned(), contender.process.pid())]);
     let before = Used::read(&pids)?;
     let ran = wrk::run(&press, CONNECTIONS, seconds, &ring.logs).await?;
     let used = Used::read(&pids)?.since(&before).total();
+    says_what_it_should(&contender, who, &press).await?;
+    let told = sold_out_so_far(ring, who).await? - told;
+    // A press every half second goes to the ledger, as a probe, and wrk's last answers come after its clock has stopped.
+    let few = ran.requests as f64 / 1000.0 + CONNECTIONS as f64;
+    ensure!(
+        who != Who::Spike || (told - ran.requests as f64).abs() <= few,
+        "{told} answers were sold out: {ran:?}"
+    );
     contender.process.leave().await;
     let refused = if who == Who::MinihttpEmpty { 0 } else { ran.requests };
     ensure!(ran.errors == 0 && ran.refused == refused, "{who:?} did not answer as it should: {ran:?}");
     Ok((used / ran.requests as f64, ran))
+}
+
+/// One press like wrk's, whose answer is read: wrk itself tells a refusal from an answer, and no refusal from another.
+async fn says_what_it_should(contender: &Contender, who: Who, press: &Press<'_>) -> anyhow::Result<()> {
+    let bearer = format!("Bearer {}", press.token);
+    let headers = [("Authorization", bearer.as_str())];
+    let host = press.at.to_string();
+    let request = Request::new("POST", press.path, &host, &headers, Some(press.body.as_bytes()));
+    let mut connection = Connection::new(contender.at, None, Duration::from_secs(5));
+    let answer = connection.send(&request).await?;
+    let sold_out = String::from_utf8_lossy(answer.body).contains(r#""reason":"sold-out""#);
+    let (status, told) = (answer.status, String::from_utf8_lossy(answer.body));
+    let right = if who == Who::MinihttpEmpty { status == 200 } else { status == 409 && sold_out };
+    ensure!(right, "{who:?} answered {status} {told}");
+    Ok(())
+}
+
+async fn sold_out_so_far(ring: &Ring, who: Who) -> anyhow::Result<f64> {
+    if who == Who::Spike { ring.metric("spike_gateway_sold_out_total").await } else { Ok(0.0) }
 }
