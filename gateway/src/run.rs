@@ -200,6 +200,7 @@ impl Sidecar {
             },
             told_to(stopping.clone()),
         );
+        let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
         let metrics = metrics(shared, backends, &control);
         let ops = Ops { ready, checks: checks(backends, shared), metrics };
         let mut others = JoinSet::new();
@@ -210,6 +211,7 @@ impl Sidecar {
                 tracing::error!(%error, "the ops server ended");
             }
         }));
+        let relay = async move { if relays { relay.await } else { idle.await } };
         Ok(Self { relay: tokio::spawn(relay), others, stop })
     }
 

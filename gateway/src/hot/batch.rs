@@ -15,6 +15,7 @@ use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_telemetry::{Arrow, Counter};
 
 use super::Core;
+use super::lane::SoldOutPage;
 use crate::local::EventLocal;
 use crate::redis::once::{Receiver, Sender, once};
 
@@ -55,12 +56,19 @@ pub struct Batch {
     event: RefCell<Arc<EventLocal>>,
     queue: RefCell<VecDeque<Pending>>,
     in_flight: Cell<usize>,
+    /// What the fast lane answers once nothing is left.
+    pub sold_out_page: SoldOutPage,
 }
 
 impl Batch {
     /// An empty queue for `event`.
     pub fn new(event: Arc<EventLocal>) -> Self {
-        Self { event: RefCell::new(event), queue: RefCell::default(), in_flight: Cell::new(0) }
+        Self {
+            event: RefCell::new(event),
+            queue: RefCell::default(),
+            in_flight: Cell::new(0),
+            sold_out_page: SoldOutPage::new(),
+        }
     }
 
     /// The event as the core sees it now.

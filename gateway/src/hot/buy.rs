@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 use spike_domain::{EventId, EventState, LedgerState, OrderId, Phase, Reason, UserId};
@@ -18,7 +18,7 @@ use super::batch::{Batch, Ruling, Undecided};
 use super::connection::Connection;
 use super::listener::canonical;
 use super::press::{self, BadPress};
-use super::service::{announced, read_body};
+use super::service::{announced, read_body, read_what_came};
 use crate::envelope::FieldError;
 use crate::local::clock::Reading;
 use crate::local::{EventLocal, Sale};
@@ -37,6 +37,11 @@ pub async fn buy(
     let now = core.shared.clock.read();
     let view = batch.event();
     if let Some(answer) = refused_locally(core, &view, now, request.headers(), asked) {
+        if answer.status == StatusCode::CONFLICT && core.shared.config.hot.fast_lane {
+            // Whoever presses once more is answered there.
+            read_what_came(connection, request).await;
+            connection.send_to_lane();
+        }
         return answer;
     }
     let user = match admitted(core, connection, &view, now, request.headers(), asked) {

@@ -13,6 +13,8 @@ use spike_telemetry::Counter;
 use super::answer::RequestIds;
 use super::batch::Batch;
 use super::connection::Connections;
+use super::lane::Scratch;
+use super::lane::page::{self, Date};
 use super::line::Line;
 use super::listener;
 use super::waiting::Waiting;
@@ -22,6 +24,8 @@ use crate::tokens::{Access, Lookup, TokenCache};
 
 /// How often a core looks at deadlines, in ms.
 const TICK_MS: u64 = 50;
+/// So many connections that rest since the last sweep leave memory worth giving back to the system: some 10 MiB.
+const MANY_RESTED: usize = 512;
 /// How often connections are swept for passed deadlines, in ticks.
 const SWEEP_TICKS: u64 = 10;
 
@@ -39,6 +43,10 @@ pub struct Core {
     pub request_ids: RequestIds,
     /// Buys under way.
     pub pending: Cell<usize>,
+    /// What its connections share in the fast lane.
+    pub scratch: Scratch,
+    /// `Date` of the answers made there, as of the last tick.
+    pub date: Cell<Date>,
     /// Those who wait for news of their order.
     pub waiting: Waiting,
     tokens: RefCell<TokenCache>,
@@ -65,6 +73,8 @@ impl Core {
             request_ids: RequestIds::new(fastrand::u64(..)),
             pending: Cell::new(0),
             waiting: Waiting::default(),
+            scratch: Scratch::default(),
+            date: Cell::new(page::date(0)),
             now_ms: Cell::new(0),
             generation: Cell::new(u64::MAX),
             batches: RefCell::default(),
@@ -131,9 +141,13 @@ impl Core {
             self.now_ms.set(self.shared.clock.read().mono_ms());
             self.line.tick(self.now_ms(), timeout_ms);
             self.connections.tick(self.now_ms());
+            self.date.set(page::date(spike_domain::clock::now_ms() / 1000));
             if tick % SWEEP_TICKS == 0 {
                 let closed = self.connections.sweep(&self.shared.config.http);
                 self.count(Counter::ConnectionsTimedOut, closed);
+                if self.connections.rested() >= MANY_RESTED {
+                    spike_telemetry::give_back();
+                }
             }
             monoio::time::sleep(Duration::from_millis(TICK_MS)).await;
         }

@@ -114,7 +114,16 @@ impl Ring {
     /// # Errors
     /// When it does not become ready.
     pub async fn gateway(&self, cpu: Option<usize>) -> anyhow::Result<Process> {
-        let mut gateway = self.start("spike", &["gateway".into()], cpu)?;
+        self.gateway_with(cpu, true).await
+    }
+
+    /// The same, with its relay or without.
+    ///
+    /// # Errors
+    /// As [`Ring::gateway`].
+    pub async fn gateway_with(&self, cpu: Option<usize>, relay: bool) -> anyhow::Result<Process> {
+        let env = BTreeMap::from([("SPIKE_RELAY_ENABLED".to_owned(), relay.to_string())]);
+        let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
         gateway.wait_ready(self.config.http.ops_listen, "/readyz").await?;
         Ok(gateway)
     }
@@ -151,12 +160,22 @@ impl Ring {
     /// # Errors
     /// When it is not there.
     pub fn start(&self, program: &str, args: &[String], cpu: Option<usize>) -> anyhow::Result<Process> {
+        self.start_with(program, args, cpu, BTreeMap::new())
+    }
+
+    fn start_with(
+        &self,
+        program: &str,
+        args: &[String],
+        cpu: Option<usize>,
+        env: BTreeMap<String, String>,
+    ) -> anyhow::Result<Process> {
         let name = if program == "spike" { args[0].clone() } else { program.to_owned() };
         Process::spawn(&Launch {
             name,
             program: self.programs.join(program),
             args: args.to_vec(),
-            env: self.env.clone(),
+            env: self.env.clone().into_iter().chain(env).collect(),
             logs: self.logs.clone(),
             cpu,
         })

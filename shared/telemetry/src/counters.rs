@@ -50,6 +50,8 @@ counters! {
     Accepted Counter "spike_gateway_accepted_total" "Buys accepted.";
     /// Buys answered sold out, by the flag or by the ledger.
     SoldOut Counter "spike_gateway_sold_out_total" "Buys answered sold out.";
+    /// Of these, those answered in the fast lane.
+    FastLane Counter "spike_gateway_fast_lane_total" "Buys answered sold out before HTTP was parsed in full.";
     /// Buys answered with the claim the buyer already has.
     AlreadyBought Counter "spike_gateway_already_bought_total" "Buys of a user who holds a claim already.";
     /// Buys refused by a token bucket, the debounce or the per-user limit.
@@ -74,6 +76,8 @@ counters! {
     BridgeFull Counter "spike_gateway_bridge_full_total" "Control requests refused by a full bridge.";
     /// Connections open now.
     ConnectionsOpen Gauge "spike_gateway_connections_open" "Connections open now.";
+    /// Connections that hold the HTTP parser's buffers now; the others wait in the fast lane without.
+    ConnectionsAtHyper Gauge "spike_gateway_connections_at_parser" "Connections that hold buffers of the HTTP parser now.";
     /// Connections accepted.
     ConnectionsAccepted Counter "spike_gateway_connections_accepted_total" "Connections accepted.";
     /// Connections closed at once, over the cap.

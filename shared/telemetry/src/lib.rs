@@ -5,6 +5,7 @@
 
 mod arrow;
 mod counters;
+mod heap;
 mod log;
 pub mod ops;
 mod prometheus;
@@ -12,6 +13,7 @@ mod redacted;
 
 pub use arrow::{Arrow, arm_from_environment};
 pub use counters::{Counter, Counters, Kind};
+pub use heap::give_back;
 pub use log::{Format, InitError, init};
 pub use prometheus::gauge;
 pub use redacted::Redacted;
