@@ -16,6 +16,7 @@ fn spec(rate_per_s: f64) -> OpenSpec {
             scenario: Scenario::Login { accounts: vec![("a".into(), "b".into())] },
         }],
         duration: Duration::from_secs(1),
+        requests_max: u64::MAX,
         connections_max: 3,
         deadline: DEADLINE,
         seed: 4,

@@ -27,6 +27,7 @@ fn spec(base: SocketAddr, streams: Vec<Stream>) -> OpenSpec {
         host: base.to_string(),
         streams,
         duration: Duration::from_secs(2),
+        requests_max: u64::MAX,
         connections_max: 8,
         deadline: Duration::from_secs(20),
         seed: 11,
