@@ -122,7 +122,7 @@ pub struct SoldOutTold {
 }
 
 /// The presses for one event, of every stream that pressed for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaleTold {
     /// What was sold.
     pub event: EventId,
