@@ -89,6 +89,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         requests_max: u64::MAX,
         connections_max: args.connections as usize,
         deadline: Duration::from_secs(args.deadline),
+        patience: Duration::from_secs(args.deadline),
         seed: args.seed,
         sources: drive::sources(target.at.ip().is_loopback(), args.connections as usize, EACH),
     };

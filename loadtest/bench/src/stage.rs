@@ -124,6 +124,7 @@ async fn sale(
         requests_max: args.requests,
         connections_max: connections,
         deadline: Duration::from_secs(args.deadline),
+        patience: Duration::from_secs(args.deadline),
         seed: args.seed,
         sources: drive::sources(true, connections, EACH),
     };

@@ -27,6 +27,7 @@ fn spec(seed: u64, seconds: u64, rates: &[f64]) -> OpenSpec {
         requests_max: u64::MAX,
         connections_max: 1,
         deadline: Duration::from_secs(1),
+        patience: Duration::from_secs(1),
         seed,
         sources: Vec::new(),
     }

@@ -19,6 +19,7 @@ fn spec(rate_per_s: f64) -> OpenSpec {
         requests_max: u64::MAX,
         connections_max: 3,
         deadline: DEADLINE,
+        patience: DEADLINE,
         seed: 4,
         sources: Vec::new(),
     }

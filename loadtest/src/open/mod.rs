@@ -51,6 +51,8 @@ pub struct OpenSpec {
     pub connections_max: usize,
     /// The longest a client waits, from the scheduled time of its request on.
     pub deadline: Duration,
+    /// The longest it waits for a free connection, of that time; at most the deadline.
+    pub patience: Duration,
     /// The same seed makes the same arrivals at the same times.
     pub seed: u64,
     /// Local addresses, dealt to the connections in turn; none leaves it to the system.
@@ -153,6 +155,9 @@ impl OpenSpec {
         if self.deadline.is_zero() || self.deadline > Self::DURATION_MAX {
             return refuse("deadline", format!("{:?}; more than zero, at most a week", self.deadline));
         }
+        if self.patience.is_zero() || self.patience > self.deadline {
+            return refuse("patience", format!("{:?}; more than zero, at most the deadline", self.patience));
+        }
         if self.requests_max == 0 {
             return refuse("requests_max", "0; at least one".to_owned());
         }
@@ -217,6 +222,7 @@ mod tests {
             requests_max: u64::MAX,
             connections_max: 2,
             deadline: Duration::from_secs(1),
+            patience: Duration::from_secs(1),
             seed: 0,
             sources: vec![Ipv4Addr::LOCALHOST; 2],
         };
@@ -232,6 +238,7 @@ mod tests {
         check("host", |spec| spec.host = "a\r\nb".into());
         check("duration", |spec| spec.duration = Duration::ZERO);
         check("deadline", |spec| spec.deadline = Duration::MAX);
+        check("patience", |spec| spec.patience = Duration::from_secs(2));
         check("requests_max", |spec| spec.requests_max = 0);
         check("connections_max", |spec| spec.connections_max = 0);
         check("sources", |spec| spec.sources.push(Ipv4Addr::LOCALHOST));

@@ -40,7 +40,7 @@ pub async fn run(spec: OpenSpec, progress: Arc<OpenProgress>) -> Result<OpenResu
     let load = Arc::new(Load {
         requests: spec.streams.iter().map(requests).collect(),
         sales: Sales::new(&spec),
-        line: Mutex::new(Line::new(Schedule::new(&spec), spec.deadline, spec.connections_max, spread)),
+        line: Mutex::new(Line::new(Schedule::new(&spec), spec.patience, spec.connections_max, spread)),
         over: Notify::new(),
         progress,
         begin: Instant::now(),

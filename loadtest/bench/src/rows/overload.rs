@@ -1,6 +1,6 @@
 //! Ten times more presses than the shop can take: how many of those it could serve it still serves.
 //!
-//! The peak is what a closed loop of a few connections gets. Then ten times as many arrive, open loop, each with a buyer of its own.
+//! The peak is the best that closed loops of a few and of many connections get. Then ten times as many arrive, open loop, each with a buyer of its own.
 //! The shop (gateway, worker and servers) has one CPU, the generator the other, so that the one cannot starve the other. The
 //! generator schedules every arrival and counts it, but can have only so many under way: the others wait in its line until their
 //! client gives up, which is what a full accept queue does to them.
@@ -25,16 +25,18 @@ use crate::shop::Processes;
 use crate::table::{Better, Row, median};
 
 const TIMES: f64 = 10.0;
-/// Connections of the closed loop.
-const PEAK_CONNECTIONS: usize = 64;
+/// Connections of the closed loops, one after the other.
+const PEAK_CONNECTIONS: [usize; 2] = [64, 512];
 /// Buyers of a round: their tokens are made before it, some 400 bytes each.
 const BUYERS_MAX: f64 = 500_000.0;
 /// Connections from one address.
 const EACH: usize = 16;
-/// The longest a client waits.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// The longest a client waits for its answer, and of that time for a connection: whoever finds none leaves soon, so that those who
+/// have one have the time to be answered.
+const DEADLINE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_millis(200);
 /// The backlog of a round must be written by then.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WRITTEN: Duration = Duration::from_secs(120);
 
 /// How thorough.
 #[derive(Debug, Clone, Copy)]
@@ -89,13 +91,19 @@ pub async fn measure(ring: &Ring, plan: Plan) -> anyhow::Result<(Row, Vec<Phase>
     Ok((row, phases))
 }
 
-/// Accepted orders a second of a closed loop.
+/// Accepted orders a second of the best of the closed loops.
 async fn peak(ring: &Ring, contender: &Contender, orders: usize) -> anyhow::Result<f64> {
-    let event = ring.open_sale(u32::try_from(orders)?, 1, 500).await?.event;
-    let (result, _) = load::press(ring, contender, event, orders, PEAK_CONNECTIONS, &Pids::new()).await?;
-    written(ring, event).await?;
-    ring.forget(event).await?;
-    Ok(result.figures.counts.accepted as f64 / result.elapsed.as_secs_f64())
+    let mut best = 0.0_f64;
+    for connections in PEAK_CONNECTIONS {
+        let event = ring.open_sale(u32::try_from(orders)?, 1, 500).await?.event;
+        let (result, _) = load::press(ring, contender, event, orders, connections, &Pids::new()).await?;
+        written(ring, event).await?;
+        ring.forget(event).await?;
+        let per_s = result.figures.counts.accepted as f64 / result.elapsed.as_secs_f64();
+        say(&format!("closed loop, {connections} connections: {per_s:.0} accepted a second"));
+        best = best.max(per_s);
+    }
+    Ok(best)
 }
 
 /// What came of an overload.
@@ -134,6 +142,7 @@ async fn overload(
         requests_max: u64::MAX,
         connections_max: plan.connections,
         deadline: DEADLINE,
+        patience: PATIENCE,
         seed,
         sources: sources(plan.connections),
     };
@@ -175,7 +184,7 @@ fn memory_mib(contender: &Contender) -> anyhow::Result<f64> {
 /// Waits until every accepted order of `event` has its row.
 async fn written(ring: &Ring, event: EventId) -> anyhow::Result<()> {
     let ledger = ring.ledger().await?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WRITTEN;
     loop {
         let left = ledger.meta(event).await?.and_then(|meta| meta.inflight);
         if left == Some(0) {
@@ -194,14 +203,14 @@ impl Over {
         let answers = &figures.answers;
         let [before, after] = self.memory_mib;
         format!(
-            "offered {:.0}/s for {seconds} s, of which {:.0}/s were sent over {} connections and {:.0}/s given up unsent after {} s; \
+            "offered {:.0}/s for {seconds} s, of which {:.0}/s were sent over {} connections and {:.0}/s given up unsent after {} ms; \
              goodput {:.0}/s; refused {}, errors {}; P99 of those accepted {:.0} ms; gateway memory {before:.0} to {after:.0} MiB; \
              backlog written {:.1} s after the last answer",
             per_s(figures.offered),
             per_s(figures.sent),
             self.result.connections,
             per_s(figures.not_sent),
-            DEADLINE.as_secs(),
+            PATIENCE.as_millis(),
             self.goodput,
             answers.refused + answers.rejected,
             answers.errors,
@@ -217,7 +226,7 @@ impl Over {
             seconds: self.result.elapsed.as_secs_f64(),
             streams: self.result.streams.iter().map(|stream| stream.figures.clone()).collect(),
             notes: vec![
-                format!("Peak before it, closed loop: {peak:.0}/s. {}.", self.line()),
+                format!("Peak before it, the best of closed loops: {peak:.0}/s. {}.", self.line()),
                 "The generator schedules all of the offered load on one CPU; what it can have under way is bounded by its \
                  connections and by that CPU. Nobody who waits in its line is left out of the figures."
                     .to_owned(),

@@ -81,6 +81,7 @@ async fn one(ring: &Ring, seconds: u32, seed: u64) -> anyhow::Result<Vec<StreamF
         requests_max: u64::MAX,
         connections_max: CONNECTIONS,
         deadline: DEADLINE,
+        patience: DEADLINE,
         seed,
         sources: drive::sources(true, CONNECTIONS, EACH),
     };
