@@ -83,7 +83,25 @@ async fn a_load_is_run_verified_and_reported_and_a_tampered_stock_is_found() {
     assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
     assert!(said(&unknown).contains("there is no event 999999"), "{}", said(&unknown));
 
-    let mut words = vec!["run", "--users", &users, "--record", &record, "--told", &told, "--seconds", "3"];
+    press(&shop, &users, &record, &told);
+
+    let verified = spike_load(&["verify", "--event", event, "--told", &told], &shop.env);
+    assert!(verified.status.success() && said(&verified).contains("PASS"), "{}", said(&verified));
+    assert!(said(&verified).contains("S 150 = R 0 + L 150 + F 0 + K 0"), "{}", said(&verified));
+    let absent = spike_load(&["verify", "--event", "999999"], &shop.env);
+    assert_eq!(absent.status.code(), Some(2), "{}", said(&absent));
+
+    shop.redis.command(&["INCRBY", &format!("spike:{{{event}}}:stock"), "7"]).expect("Redis answers");
+    let tampered = spike_load(&["verify", "--event", event, "--told", &told], &shop.env);
+    assert_eq!(tampered.status.code(), Some(1), "{}", said(&tampered));
+    assert!(said(&tampered).contains("FAIL") && said(&tampered).contains("I1: 1 ×"), "{}", said(&tampered));
+
+    report(&dir, &record);
+}
+
+/// A load of three seconds that sells everything there is.
+fn press(shop: &Shop, users: &str, record: &str, told: &str) {
+    let mut words = vec!["run", "--users", users, "--record", record, "--told", told, "--seconds", "3"];
     words.extend([
         "--spike-per-s",
         "300",
@@ -97,7 +115,7 @@ async fn a_load_is_run_verified_and_reported_and_a_tampered_stock_is_found() {
     words.extend(["--order-per-s", "5", "--login-per-s", "2", "--connections", "64", "--deadline", "60"]);
     let ran = spike_load(&words, &shop.env);
     assert!(ran.status.success() && said(&ran).contains("offered"), "{}", said(&ran));
-    let read = Record::read(Path::new(&record)).expect("a record");
+    let read = Record::read(Path::new(record)).expect("a record");
     let streams = &read.phases[0].streams;
     let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
     assert_eq!(names, ["spike", "bots", "browse", "list", "order", "login"]);
@@ -106,20 +124,13 @@ async fn a_load_is_run_verified_and_reported_and_a_tampered_stock_is_found() {
     assert!(streams.iter().all(|stream| stream.answers.accepted > 0 || stream.name == "bots"), "{streams:?}");
     assert_eq!(streams.iter().map(|stream| stream.answers.errors + stream.not_sent).sum::<u64>(), 0);
     assert!(streams[1].words.contains_key("limit-press"), "who hammers meets the debounce: {streams:?}");
+}
 
-    let verified = spike_load(&["verify", "--event", event, "--told", &told], &shop.env);
-    assert!(verified.status.success() && said(&verified).contains("PASS"), "{}", said(&verified));
-    assert!(said(&verified).contains("S 150 = R 0 + L 150 + F 0 + K 0"), "{}", said(&verified));
-    let absent = spike_load(&["verify", "--event", "999999"], &shop.env);
-    assert_eq!(absent.status.code(), Some(2), "{}", said(&absent));
-
-    shop.redis.command(&["INCRBY", &format!("spike:{{{event}}}:stock"), "7"]).expect("Redis answers");
-    let tampered = spike_load(&["verify", "--event", event, "--told", &told], &shop.env);
-    assert_eq!(tampered.status.code(), Some(1), "{}", said(&tampered));
-    assert!(said(&tampered).contains("FAIL") && said(&tampered).contains("I1: 1 ×"), "{}", said(&tampered));
-
-    let out = path("report");
-    let reported = spike_load(&["report", "--record", &record, "--out-dir", &out], &Env::new());
+/// Its report, from the record alone.
+fn report(dir: &Path, record: &str) {
+    let out = dir.join("report");
+    let out = out.to_str().expect("UTF-8");
+    let reported = spike_load(&["report", "--record", record, "--out-dir", out], &Env::new());
     assert!(reported.status.success(), "{}", said(&reported));
     let markdown = std::fs::read_to_string(dir.join("report/REPORT.md")).expect("the report");
     assert!(

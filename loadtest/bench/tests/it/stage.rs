@@ -1,6 +1,8 @@
 //! A whole sale on servers that the command starts itself, with its audit, its record and its report.
 
-use loadtest::record::{Record, figure};
+use std::path::Path;
+
+use loadtest::record::{Phase, Record, figure};
 use spike_devstack::fixture;
 
 use crate::program::{Env, said, spike_load, spike_program};
@@ -34,7 +36,12 @@ fn a_staged_sale_is_audited_and_says_what_held_it_up() {
     assert_eq!(phase.streams.iter().map(|stream| stream.offered).sum::<u64>(), 3000, "as many as asked for");
     let audit = phase.audit.as_ref().expect("an audit");
     assert!(audit.clean() && audit.conservation.L == 300, "{audit:?}");
-    // What was looked at while it ran.
+    looked_at(phase);
+    report(&dir);
+}
+
+/// What was seen of the servers while it ran.
+fn looked_at(phase: &Phase) {
     let last = phase.samples.last().expect("samples");
     assert_eq!(
         (last.stock, last.outbox_entries, last.queue_messages),
@@ -57,7 +64,9 @@ fn a_staged_sale_is_audited_and_says_what_held_it_up() {
     figure(figure::growth("table", "spike_orders.rows_read"));
     figure(figure::peak("gateway", "spike_gateway_database_breaker_open"));
     figure(figure::peak("outbox", "oldest_s"));
+}
 
+fn report(dir: &Path) {
     let report = std::fs::read_to_string(dir.join("docs/loadtest/REPORT.md")).expect("the report");
     for head in ["Environment", "Parameters", "Bottleneck analysis: sale"] {
         assert!(report.contains(&format!("## {head}\n")), "{head}: {report}");

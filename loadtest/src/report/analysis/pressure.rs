@@ -63,16 +63,7 @@ pub(super) fn degradation(phase: &Phase) -> Section {
     rows.figure("503 with an unknown outcome, counted by the gateway", of("outcome_unknown"));
     rows.figure("connections refused over the cap", of("connections_refused"));
     rows.figure("connections closed by a deadline", of("connections_timed_out"));
-    let breakers =
-        [("gateway", "ledger"), ("gateway", "database"), ("worker", "ledger"), ("worker", "database")];
-    let mut opened = Vec::new();
-    for (process, of) in breakers {
-        let open = peak(phase, process, &format!("spike_{process}_{of}_breaker_open"));
-        rows.figure(&format!("breaker of the {process} to its {of} seen open (1) or not (0)"), open);
-        if open.is_some_and(|open| open > 0.0) {
-            opened.push(format!("the {process}'s breaker to its {of} opened"));
-        }
-    }
+    let opened = breakers(phase, &mut rows);
     let most = |of: fn(&crate::record::Sample) -> Option<u64>| phase.samples.iter().filter_map(of).max();
     let (queue, outbox) = (most(|sample| sample.queue_messages), most(|sample| sample.outbox_entries));
     let shown = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), count);
@@ -99,4 +90,19 @@ pub(super) fn degradation(phase: &Phase) -> Section {
     }
     says.push('.');
     rows.into_section("Degradation", says)
+}
+
+/// Rows of the breakers, and those that were seen open.
+fn breakers(phase: &Phase, rows: &mut Rows) -> Vec<String> {
+    let breakers =
+        [("gateway", "ledger"), ("gateway", "database"), ("worker", "ledger"), ("worker", "database")];
+    let mut opened = Vec::new();
+    for (process, of) in breakers {
+        let open = peak(phase, process, &format!("spike_{process}_{of}_breaker_open"));
+        rows.figure(&format!("breaker of the {process} to its {of} seen open (1) or not (0)"), open);
+        if open.is_some_and(|open| open > 0.0) {
+            opened.push(format!("the {process}'s breaker to its {of} opened"));
+        }
+    }
+    opened
 }
