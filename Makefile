@@ -102,14 +102,30 @@ k6: ## load scripts of k6 against a release build on servers of its own (DURATIO
 wrk: ## the same with wrk (DURATION=30 ARGS="login list order spike")
 	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh wrk $(ARGS)
 
+.PHONY: criterion
+criterion: ## criterion benchmarks of the core (ARGS="--bench jwt -- --save-baseline 2026-11-26" keeps a dated baseline)
+	cargo bench --package benches $(ARGS)
+
 .PHONY: bench
-bench: ## criterion benchmarks
-	cargo bench --package benches
+bench: compare ## the whole table of targets: every row of `make compare`; exit code 1 when one is missed (some minutes)
 
 .PHONY: compare
-compare: install-servers install-peers ## side by side with the peers, on pinned CPUs, targets beside (ARGS="--only sold-out,accepted --rounds 3")
+compare: install-servers install-peers ## the same, or single groups of it (ARGS="--only sold-out,accepted,overload --rounds 3")
 	cargo build --release --package spike --package spike-peers --package spike-bench
 	"$${CARGO_TARGET_DIR:-target}/release/spike-load" compare $(ARGS)
+
+LOAD_CARGO = cargo build --release --package spike --package spike-bench
+SPIKE_LOAD = "$${CARGO_TARGET_DIR:-target}/release/spike-load"
+
+.PHONY: loadtest
+loadtest: install-servers ## a sale of 1,000,000 requests on servers of its own, audited; writes docs/loadtest (ARGS="--requests 10000 --users 5000 --stock 1000")
+	$(LOAD_CARGO)
+	$(SPIKE_LOAD) stage $(ARGS)
+
+.PHONY: overload
+overload: install-servers ## ten times the load of its peak, open loop; writes docs/loadtest (ARGS="--rounds 1 --seconds 3")
+	$(LOAD_CARGO)
+	$(SPIKE_LOAD) overload $(ARGS)
 
 .PHONY: timing
 timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)

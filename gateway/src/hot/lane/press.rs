@@ -221,7 +221,9 @@ mod tests {
         for at in 0..request.len() - 2 {
             for bend in [0_u8, b'\t', b'\n', b'\r', b' ', 0x7f, 0x80, 0xff] {
                 let mut bent = request.clone().into_bytes();
-                bent[at] = bend;
+                if std::mem::replace(&mut bent[at], bend) == bend {
+                    continue;
+                }
                 let seen = recognise(&bent);
                 assert!(seen.is_none(), "byte {at} as {bend:#x}: {seen:?}, whole {whole:?}");
             }

@@ -2,8 +2,10 @@
 
 pub mod accepted;
 pub mod memory;
+pub mod overload;
 pub mod pipeline;
 pub mod sale;
+pub mod scenarios;
 pub mod sold_out;
 
 /// How thorough a comparison is.
