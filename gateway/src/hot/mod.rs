@@ -13,6 +13,7 @@ pub mod connection;
 pub mod core;
 pub mod line;
 pub mod listener;
+pub mod measure;
 pub mod press;
 pub mod proxy;
 pub mod route;

@@ -17,6 +17,7 @@ use spike_telemetry::Counter;
 use super::answer::{Answer, Asked, X_REQUEST_ID};
 use super::body::{HotBody, Streaming};
 use super::connection::Connection;
+use super::measure::Measured;
 use super::route::{Route, route};
 use super::status::Which;
 use super::stream::Opened;
@@ -30,11 +31,12 @@ pub async fn answer(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<HotBody>, Infallible> {
-    core.count(Counter::Requests, 1);
+    let route = route(request.method(), request.uri().path());
+    let measured = Measured::begin(&core, route);
     connection.progress.enter(Stage::Body);
     let asked = Asked::read(request.headers(), &core.shared.config.http.cors_origins, &core.request_ids);
     let spare = asked.request_id().clone();
-    let dispatched = dispatch(&core, &connection, request, asked);
+    let dispatched = dispatch(&core, &connection, route, request, asked);
     let response = match AssertUnwindSafe(dispatched).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
@@ -46,19 +48,21 @@ pub async fn answer(
         connection.progress.enter(Stage::Idle);
     }
     connection.set_answered();
+    measured.answered(&response);
     Ok(response)
 }
 
 async fn dispatch(
     core: &Rc<Core>,
     connection: &Connection,
+    route: Route,
     request: Request<Incoming>,
     asked: Asked,
 ) -> Response<HotBody> {
     if !one_host(&request) {
         return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
     }
-    let answer = match route(request.method(), request.uri().path()) {
+    let answer = match route {
         Route::Cold => return cross(core, connection, request, asked).await,
         _ if request.headers().contains_key(TRANSFER_ENCODING) => {
             // hyper drops Content-Length where both are sent, so a hot route cannot tell honest chunks from a smuggler's.
@@ -226,7 +230,7 @@ async fn cross(
 /// The answer after a panic: nothing of the request is trusted, its connection closes.
 fn panicked(request_id: HeaderValue) -> Response<HotBody> {
     let body = crate::envelope::error(Reason::Internal, None, &[], None, None);
-    let mut response = Response::new(HotBody::full(body.into()));
+    let mut response = Response::new(HotBody::answer(body.into(), Some(Reason::Internal)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(crate::envelope::JSON));

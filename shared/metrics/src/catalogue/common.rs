@@ -1,4 +1,5 @@
-//! What a gateway and a worker both show. `spike serve` is both in one process: its two ports then show the same of these.
+//! What a gateway and a worker both show. `spike serve` is both in one process: its two ports then show the same process, database and
+//! Redis.
 
 use crate::bounds::CALL;
 use crate::words::{DatabaseError, PoolUse, RedisCommand, Statements};
