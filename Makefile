@@ -24,7 +24,7 @@ build: ## debug build of the whole workspace
 
 .PHONY: release
 release: ## optimised build of the one binary, target/release/spike
-	cargo build --release
+	BUILD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || true)" cargo build --release
 
 .PHONY: fmt
 fmt: ## format the code
@@ -103,8 +103,9 @@ wrk: ## the same with wrk (DURATION=30 ARGS="login list order spike")
 	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh wrk $(ARGS)
 
 .PHONY: bench
-bench: ## criterion benchmarks
+bench: install-servers install-peers ## criterion benchmarks, then what the hot path's metrics cost a whole answer (3 % at most)
 	cargo bench --package benches
+	@$(MAKE) compare ARGS="--only metrics $(ARGS)"
 
 .PHONY: compare
 compare: install-servers install-peers ## side by side with the peers, on pinned CPUs, targets beside (ARGS="--only sold-out,accepted --rounds 3")

@@ -21,6 +21,8 @@ pub const OUR_CPU: usize = 1;
 pub enum Who {
     /// The gateway of this project.
     Spike,
+    /// The same, whose hot cores do not count.
+    SpikeUnmeasured,
     /// may_minihttp with an empty answer: the floor.
     MinihttpEmpty,
     /// may_minihttp with the sold-out check and the gateway's answer.
@@ -57,8 +59,9 @@ impl Contender {
 /// # Errors
 /// When it does not start, or the event has no ledger.
 pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) -> anyhow::Result<Contender> {
-    if who == Who::Spike {
-        return Ok(Contender { process: ring.gateway(cpu).await?, at: ring.base() });
+    if matches!(who, Who::Spike | Who::SpikeUnmeasured) {
+        let process = ring.gateway_that(who == Who::Spike, cpu).await?;
+        return Ok(Contender { process, at: ring.base() });
     }
     let at = SocketAddr::from(([127, 0, 0, 1], spike_devstack::free_port()?));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -79,7 +82,7 @@ pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) ->
             ring.start("peer-axum", &args, cpu)?
         }
         Who::Nginx => nginx(ring, at, event, cpu).await?,
-        Who::Spike => unreachable!("returned above"),
+        Who::Spike | Who::SpikeUnmeasured => unreachable!("returned above"),
     };
     process.wait_listening(at).await?;
     Ok(Contender { process, at })

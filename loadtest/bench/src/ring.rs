@@ -114,7 +114,17 @@ impl Ring {
     /// # Errors
     /// When it does not become ready.
     pub async fn gateway(&self, cpu: Option<usize>) -> anyhow::Result<Process> {
-        let mut gateway = self.start("spike", &["gateway".into()], cpu)?;
+        self.gateway_that(true, cpu).await
+    }
+
+    /// The same, whose hot cores count or do not.
+    ///
+    /// # Errors
+    /// As [`Ring::gateway`].
+    pub async fn gateway_that(&self, measures: bool, cpu: Option<usize>) -> anyhow::Result<Process> {
+        let mut env = self.env.clone();
+        env.insert("SPIKE_TELEMETRY_HOT_METRICS".into(), measures.to_string());
+        let mut gateway = self.start_with("spike", &["gateway".into()], env, cpu)?;
         gateway.wait_ready(self.config.http.ops_listen, "/readyz").await?;
         Ok(gateway)
     }
@@ -151,12 +161,22 @@ impl Ring {
     /// # Errors
     /// When it is not there.
     pub fn start(&self, program: &str, args: &[String], cpu: Option<usize>) -> anyhow::Result<Process> {
+        self.start_with(program, args, self.env.clone(), cpu)
+    }
+
+    fn start_with(
+        &self,
+        program: &str,
+        args: &[String],
+        env: BTreeMap<String, String>,
+        cpu: Option<usize>,
+    ) -> anyhow::Result<Process> {
         let name = if program == "spike" { args[0].clone() } else { program.to_owned() };
         Process::spawn(&Launch {
             name,
             program: self.programs.join(program),
             args: args.to_vec(),
-            env: self.env.clone(),
+            env,
             logs: self.logs.clone(),
             cpu,
         })

@@ -5,6 +5,7 @@ mod bad_http;
 mod bridge;
 mod buy;
 mod core;
+mod counting;
 mod proxy;
 mod raw;
 mod waiting;
