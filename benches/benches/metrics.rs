@@ -14,7 +14,7 @@ fn counting(c: &mut Criterion) {
     let pen = counters.of_core(0);
     c.bench_function("metrics/count", |b| b.iter(|| pen.count(black_box(Counter::SoldOut), 1)));
     c.bench_function("metrics/count, any thread", |b| {
-        b.iter(|| counters.add(black_box(Counter::SoldOut), 1))
+        b.iter(|| counters.add(black_box(Counter::SoldOut), 1));
     });
     let mut ns = 0_u64;
     let mut next = || {

@@ -291,7 +291,7 @@ impl CoreMetrics {
     pub fn samples_press(&self) -> bool {
         let press = self.presses.get();
         self.presses.set(press.wrapping_add(1));
-        self.measuring && press % STAGES_SAMPLED == 0
+        self.measuring && press.is_multiple_of(STAGES_SAMPLED)
     }
 
     /// Counts a stage of a sampled press.
