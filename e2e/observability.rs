@@ -9,11 +9,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use spike_broker::{Outgoing, Publisher, Timeouts};
 use spike_domain::EventId;
 use spike_metrics::{Kind, Values, catalogue};
 
 use crate::http::call;
-use crate::poll::until;
+use crate::poll::{PATIENCE, until};
 use crate::system::{Sale, System, orders_path, shared};
 use prometheus::{Prometheus, expressions};
 
@@ -169,6 +170,48 @@ fn a_closed_fence_and_an_absent_worker_show_and_take_no_traffic_away() {
     until("a worker reads again", || (value(gateway, consumers) == Some(1.0)).then_some(()));
     let rebuilds = "spike_worker_rebuilds_total{outcome=\"done\"}";
     assert_eq!(value(worker_ops(&system), rebuilds), Some(1.0));
+}
+
+#[test]
+fn a_worker_counts_what_became_of_messages_and_orders() {
+    let system = System::start(&SETTINGS);
+    let ops = worker_ops(&system);
+    let event = system.open(Sale { pay_timeout_s: 1, ..Sale::of(5) });
+    for (_, token) in system.users(2) {
+        assert_eq!(system.buy(event, &token, &[], None).status, 202);
+    }
+    let sum = |name: &str| -> f64 {
+        let text = scrape(ops);
+        let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        series.map(|line| line.rsplit(' ').next().expect("a value").parse::<f64>().expect("a number")).sum()
+    };
+    let counted = |name: &str, want: f64| {
+        until(&format!("{name} is {want}"), || (sum(name) >= want).then_some(()));
+        assert_eq!(sum(name), want, "{name}");
+    };
+    counted("spike_worker_cancelled_orders_total", 2.0);
+    counted("spike_worker_restocked_orders_total", 2.0);
+    counted("spike_worker_restocked_units_total", 2.0);
+    counted("spike_worker_settled_units_total", 2.0);
+    counted("spike_worker_order_age_seconds_count", 2.0);
+    assert_eq!(value(ops, "spike_worker_orders_total{status=\"pending\"}"), Some(2.0));
+
+    let timeouts = Timeouts { connect: PATIENCE, confirm: PATIENCE };
+    let odd = Outgoing { message_id: "odd".into(), body: b"not an orders message".to_vec() };
+    system.runtime.block_on(async {
+        let mut publisher =
+            Publisher::connect(&system.gateway.env()["SPIKE_AMQP_URL"], timeouts).await.unwrap();
+        publisher.publish_window(&[odd]).await.unwrap();
+        publisher.close().await;
+    });
+    counted("spike_worker_dead_letters_total", 1.0);
+    counted("spike_worker_dead_letters_open", 1.0);
+    assert_eq!(value(ops, "spike_worker_messages_total{outcome=\"parked\"}"), Some(1.0));
+    assert_eq!(value(ops, "spike_worker_messages_total{outcome=\"retried\"}"), Some(0.0));
+    until("the figures of the event", || {
+        value(ops, &format!("spike_worker_conservation_drift_units{{event=\"{event}\"}}"))
+    });
+    assert_eq!(sum("spike_worker_conservation_drift_units"), 0.0);
 }
 
 /// What `/healthz` says of a dependency.
