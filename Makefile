@@ -24,7 +24,7 @@ build: ## debug build of the whole workspace
 
 .PHONY: release
 release: ## optimised build of the one binary, target/release/spike
-	cargo build --release
+	BUILD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || true)" cargo build --release
 
 .PHONY: fmt
 fmt: ## format the code
@@ -143,8 +143,9 @@ crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike --test e2e -- sixty_four_clients
 
 .PHONY: docs
-docs: ## write docs/ERRORS.md anew from the code
+docs: ## write docs/ERRORS.md and docs/METRICS.md anew from the code
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-gateway --test it contract::dictionary
+	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-metrics --test it document
 
 .PHONY: doc
 doc: ## API documentation, warnings refused

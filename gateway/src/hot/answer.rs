@@ -26,6 +26,8 @@ pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    /// Why it is a refusal, if it is one.
+    pub refused: Option<Reason>,
     /// The body; JSON unless it is empty.
     pub body: Bytes,
     /// `Location`.
@@ -84,7 +86,8 @@ impl Answer {
     /// A refusal whose JSON is at hand.
     pub fn prebuilt(reason: Reason, body: Bytes) -> Self {
         let status = StatusCode::from_u16(reason.status()).expect("the dictionary holds HTTP statuses");
-        Self { status, body, retry_after_s: envelope::retry_after_s(reason), ..Self::default() }
+        let (refused, retry_after_s) = (Some(reason), envelope::retry_after_s(reason));
+        Self { status, refused, body, retry_after_s, ..Self::default() }
     }
 
     /// 202: the order is in the outbox. The same bytes for the same order, however often the key comes.
@@ -157,7 +160,7 @@ impl Answer {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         headers.insert(X_REQUEST_ID, asked.request_id.into_value());
-        let mut response = Response::new(HotBody::full(self.body));
+        let mut response = Response::new(HotBody::answer(self.body, self.refused));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response

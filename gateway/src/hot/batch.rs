@@ -10,12 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use spike_metrics::words::LedgerCall;
 use spike_stock::Refused;
 use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_telemetry::{Arrow, Counter};
 
 use super::Core;
 use super::lane::SoldOutPage;
+use super::measure::Call;
 use crate::local::EventLocal;
 use crate::redis::once::{Receiver, Sender, once};
 
@@ -129,12 +131,12 @@ impl Batch {
         let event = self.event();
         let (buyers, outcomes): (Vec<Buyer>, Vec<Sender<Outcome>>) =
             call.into_iter().map(|pending| (pending.buyer, pending.outcome)).unzip();
-        core.count(Counter::ReserveCalls, 1);
-        core.count(Counter::ReserveBuyers, buyers.len() as u64);
+        core.metrics.reserve_call(buyers.len() as u64);
         let result = match event.ledger {
             None => Err(Undecided::Refused(Refused::NotReady)),
             Some(ledger) => {
                 let now_ms = core.shared.clock.read().unix_ms;
+                let _timed = Call::begin(core, LedgerCall::Reserve);
                 core.line.reserve(&event, ledger.epoch, now_ms, &buyers).await
             }
         };

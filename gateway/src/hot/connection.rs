@@ -289,7 +289,7 @@ impl<'a> AtHyper<'a> {
 
 impl Drop for AtHyper<'_> {
     fn drop(&mut self) {
-        self.0.shared.counters.subtract(self.0.number, Counter::ConnectionsAtHyper, 1);
+        self.0.metrics.subtract(Counter::ConnectionsAtHyper, 1);
         self.1.at_hyper.set(false);
         let rested = &self.0.connections.rested;
         rested.set(rested.get() + 1);

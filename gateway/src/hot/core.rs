@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spike_config::Driver;
-use spike_domain::{EventId, Reason};
+use spike_domain::{EventId, Reason, UserId};
+use spike_metrics::CoreMetrics;
+use spike_metrics::words::LedgerCall;
 use spike_telemetry::Counter;
 
 use super::answer::RequestIds;
@@ -15,10 +17,12 @@ use super::batch::Batch;
 use super::connection::Connections;
 use super::lane::Scratch;
 use super::lane::page::{self, Date};
-use super::line::Line;
+use super::line::{Line, Look};
 use super::listener;
+use super::measure::Call;
 use super::waiting::Waiting;
-use crate::redis::Link;
+use crate::local::EventLocal;
+use crate::redis::{Link, LinkError};
 use crate::shared::{DrainPhase, Shared};
 use crate::tokens::{Access, Lookup, TokenCache};
 
@@ -33,8 +37,10 @@ const SWEEP_TICKS: u64 = 10;
 pub struct Core {
     /// What all cores and the sidecar share.
     pub shared: Arc<Shared>,
-    /// This core's number, and its block of counters.
+    /// This core's number.
     pub number: usize,
+    /// What it counts.
+    pub metrics: CoreMetrics,
     /// The line to the ledger.
     pub line: Line,
     /// Open connections.
@@ -67,6 +73,7 @@ impl Core {
                 None => Line::Redis { link: Link::new(), failures: Cell::new(0) },
             },
             tokens: RefCell::new(TokenCache::new(shared.config.hot.token_cache_slots)),
+            metrics: shared.counters.of_core(number),
             shared,
             number,
             connections: Connections::default(),
@@ -113,7 +120,19 @@ impl Core {
 
     /// Counts on this core's own line.
     pub fn count(&self, counter: Counter, n: u64) {
-        self.shared.counters.add(self.number, counter, n);
+        self.metrics.count(counter, n);
+    }
+
+    /// What the ledger shows one user.
+    pub async fn look(&self, event: &EventLocal, user: UserId) -> Result<Look, LinkError> {
+        let _timed = Call::begin(self, LedgerCall::Look);
+        self.line.look(event, user).await
+    }
+
+    /// What the ledger shows each of `users`: see [`Line::looks`].
+    pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Option<Look>>, LinkError> {
+        let _timed = Call::begin(self, LedgerCall::Look);
+        self.line.looks(event, users).await
     }
 
     /// Whether answers should ask clients to go elsewhere.

@@ -14,6 +14,7 @@ pub mod core;
 pub mod lane;
 pub mod line;
 pub mod listener;
+pub mod measure;
 pub mod press;
 pub mod proxy;
 pub mod route;

@@ -18,6 +18,7 @@ use spike_telemetry::Counter;
 use super::answer::{Answer, Asked, RequestId, X_REQUEST_ID};
 use super::body::{HotBody, Streaming};
 use super::connection::Connection;
+use super::measure::Measured;
 use super::route::{Route, route};
 use super::status::Which;
 use super::stream::Opened;
@@ -34,12 +35,13 @@ pub async fn answer(
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<HotBody>, Infallible> {
-    core.count(Counter::Requests, 1);
+    let route = route(request.method(), request.uri().path());
+    let measured = Measured::begin(&core, route);
     connection.progress.enter(Stage::Body);
     connection.set_read_whole(request.body().is_end_stream());
     let asked = Asked::read(request.headers(), &core.shared.config.http.cors_origins, &core.request_ids);
     let spare = asked.request_id().clone();
-    let dispatched = dispatch(&core, &connection, request, asked);
+    let dispatched = dispatch(&core, &connection, route, request, asked);
     let response = match AssertUnwindSafe(dispatched).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
@@ -51,19 +53,21 @@ pub async fn answer(
         connection.progress.enter(Stage::Idle);
     }
     connection.set_answered();
+    measured.answered(&response);
     Ok(response)
 }
 
 async fn dispatch(
     core: &Rc<Core>,
     connection: &Connection,
+    route: Route,
     request: Request<Incoming>,
     asked: Asked,
 ) -> Response<HotBody> {
     if !one_host(&request) {
         return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
     }
-    let answer = match route(request.method(), request.uri().path()) {
+    let answer = match route {
         // What is not the buy is kept out of the future that every connection carries.
         Route::Cold => return Box::pin(cross(core, connection, request, asked)).await,
         _ if request.headers().contains_key(TRANSFER_ENCODING) => {
@@ -266,7 +270,7 @@ async fn cross(
 /// The answer after a panic: nothing of the request is trusted, its connection closes.
 fn panicked(request_id: RequestId) -> Response<HotBody> {
     let body = crate::envelope::error(Reason::Internal, None, &[], None, None);
-    let mut response = Response::new(HotBody::full(body.into()));
+    let mut response = Response::new(HotBody::answer(body.into(), Some(Reason::Internal)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(crate::envelope::JSON));

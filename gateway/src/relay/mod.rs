@@ -6,6 +6,7 @@
 //! reach the database is published again. Workers take duplicates as such.
 
 mod join;
+mod metrics;
 mod republish;
 mod sink;
 mod source;
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use join::{join, message_id};
+pub use metrics::RelayMetrics;
 
 use republish::Republish;
 use sink::Sink;
@@ -54,6 +56,8 @@ pub struct RelayDeps {
     /// This relay among all: unique among those that run, and the same after a restart where that is possible, so that
     /// a restarted relay finds its own entries at once.
     pub consumer: String,
+    /// What is measured.
+    pub metrics: Arc<RelayMetrics>,
 }
 
 /// Relays until `shutdown`, then finishes the window under way within 5 s. No error ends it: it tries again.
@@ -92,6 +96,7 @@ struct Relay {
     wake: Arc<Notify>,
     orders_max: usize,
     window: usize,
+    metrics: Arc<RelayMetrics>,
     linger: Duration,
     poll: Duration,
     stopping: watch::Receiver<bool>,
@@ -127,7 +132,8 @@ impl Relay {
             window: amqp.confirm_window,
             linger: Duration::from_millis(amqp.message_linger_ms),
             poll: Duration::from_millis(relay.poll_ms),
-            sink: Sink::new(deps.broker, deps.amqp, stopping.clone()),
+            sink: Sink::new(deps.broker, deps.amqp, deps.metrics.clone(), stopping.clone()),
+            metrics: deps.metrics,
             ledger: deps.ledger,
             events: deps.events,
             wake: deps.wake,
@@ -200,6 +206,10 @@ impl Relay {
                 return;
             }
             Arrow::RelayConfirmed.pass();
+            for message in window {
+                self.metrics.entries.add(message.entries.len() as u64);
+                self.metrics.orders.add(message.order_count() as u64);
+            }
             if acknowledge {
                 self.acknowledge(window).await;
             }
@@ -238,6 +248,7 @@ impl Relay {
                 Ok(old) if old.is_empty() => {}
                 Ok(old) => {
                     entries += old.len();
+                    self.metrics.republished.add(old.len() as u64);
                     tracing::warn!(%event, entries = old.len(), "publishing again what is not in the database yet");
                     // Whether they are acknowledged is not this round's business: somebody has published them before.
                     self.publish(vec![(event, old)], false).await;

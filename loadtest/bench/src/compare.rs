@@ -20,6 +20,8 @@ const OVERLOAD_SECONDS: u32 = 3;
 pub enum Group {
     /// The sold-out answer.
     SoldOut,
+    /// The same with the hot path's metrics and without.
+    Metrics,
     /// Accepted buys: CPU, speed, batches.
     Accepted,
     /// Press to committed row.
@@ -66,6 +68,9 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     let mut rows: Vec<Row> = Vec::new();
     if wanted(Group::SoldOut) {
         rows.push(rows::sold_out::measure(&fresh(dir).await?, effort).await.context("sold out")?);
+    }
+    if wanted(Group::Metrics) {
+        rows.push(rows::metrics::measure(&fresh(dir).await?, effort).await.context("metrics")?);
     }
     if wanted(Group::Accepted) {
         rows.extend(rows::accepted::measure(&fresh(dir).await?, effort).await.context("accepted")?);

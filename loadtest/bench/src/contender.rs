@@ -23,6 +23,8 @@ pub enum Who {
     Spike,
     /// The same without its relay: what stays is what the services it is compared with do.
     SpikeAlone,
+    /// The same, whose hot cores do not count.
+    SpikeUnmeasured,
     /// may_minihttp with an empty answer: the floor.
     MinihttpEmpty,
     /// may_minihttp with the sold-out check and the gateway's answer.
@@ -33,6 +35,18 @@ pub enum Who {
     AxumQueue,
     /// nginx with Lua.
     Nginx,
+}
+
+impl Who {
+    /// The settings of a gateway of ours that it is; `None` for the others.
+    fn settings(self) -> Option<&'static [(&'static str, &'static str)]> {
+        match self {
+            Self::Spike => Some(&[]),
+            Self::SpikeAlone => Some(&[("SPIKE_RELAY_ENABLED", "false")]),
+            Self::SpikeUnmeasured => Some(&[("SPIKE_TELEMETRY_HOT_METRICS", "false")]),
+            _ => None,
+        }
+    }
 }
 
 /// A contender that answers.
@@ -59,8 +73,8 @@ impl Contender {
 /// # Errors
 /// When it does not start, or the event has no ledger.
 pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) -> anyhow::Result<Contender> {
-    if matches!(who, Who::Spike | Who::SpikeAlone) {
-        let process = ring.gateway_with(cpu, who == Who::Spike).await?;
+    if let Some(settings) = who.settings() {
+        let process = ring.gateway_with(cpu, settings).await?;
         return Ok(Contender { process, at: ring.base() });
     }
     let at = SocketAddr::from(([127, 0, 0, 1], spike_devstack::free_port()?));
@@ -82,7 +96,7 @@ pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) ->
             ring.start("peer-axum", &args, cpu)?
         }
         Who::Nginx => nginx(ring, at, event, cpu).await?,
-        Who::Spike | Who::SpikeAlone => unreachable!("returned above"),
+        Who::Spike | Who::SpikeAlone | Who::SpikeUnmeasured => unreachable!("returned above"),
     };
     process.wait_listening(at).await?;
     Ok(Contender { process, at })

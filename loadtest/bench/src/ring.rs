@@ -131,15 +131,19 @@ impl Ring {
     /// # Errors
     /// When it does not become ready.
     pub async fn gateway(&self, cpu: Option<usize>) -> anyhow::Result<Process> {
-        self.gateway_with(cpu, true).await
+        self.gateway_with(cpu, &[]).await
     }
 
-    /// The same, with its relay or without.
+    /// The same with settings of its own.
     ///
     /// # Errors
     /// As [`Ring::gateway`].
-    pub async fn gateway_with(&self, cpu: Option<usize>, relay: bool) -> anyhow::Result<Process> {
-        let env = BTreeMap::from([("SPIKE_RELAY_ENABLED".to_owned(), relay.to_string())]);
+    pub async fn gateway_with(
+        &self,
+        cpu: Option<usize>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
+        let env = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
         gateway.wait_ready(self.config.http.ops_listen, "/readyz").await?;
         Ok(gateway)

@@ -391,6 +391,7 @@ fn the_docstrings_name_each_variable_and_what_is_allowed() {
         include_str!("http.rs"),
         include_str!("hot.rs"),
         include_str!("sidecar.rs"),
+        include_str!("telemetry.rs"),
         include_str!("limits.rs"),
         include_str!("data.rs"),
         include_str!("redis.rs"),

@@ -28,6 +28,7 @@ mod expected;
 mod idempotency;
 mod insert;
 mod inventory;
+mod metrics;
 mod movements;
 mod mysql;
 mod order_life;
@@ -102,6 +103,7 @@ pub struct Store {
     backend: backend::Backend,
     statement_timeout: std::time::Duration,
     breaker: std::sync::Arc<spike_domain::Breaker>,
+    metrics: std::sync::Arc<metrics::DatabaseMetrics>,
 }
 
 /// One page of a list.

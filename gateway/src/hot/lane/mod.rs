@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBuf, Write};
+use spike_metrics::words::{HotRoute, Outcome};
 use spike_telemetry::Counter;
 
 use self::page::Page;
@@ -148,7 +149,8 @@ impl Lane<'_> {
         if !core.shared.config.hot.fast_lane || core.draining() {
             return 0;
         }
-        let now_ms = core.shared.clock.read().mono_ms();
+        let now = core.shared.clock.read();
+        let now_ms = now.mono_ms();
         let (mut used, mut told) = (0, 0);
         while let Some(press) = recognise(&bytes[used..]) {
             let Some(batch) = core.event(press.event) else { break };
@@ -159,15 +161,24 @@ impl Lane<'_> {
             told += 1;
         }
         if told > 0 {
-            core.count(Counter::Requests, told);
-            core.count(Counter::SoldOut, told);
-            core.count(Counter::FastLane, told);
+            self.count(told, now.mono_ns);
             self.connection.set_answered();
         }
         if used == bytes.len() {
             self.connection.progress.enter(Stage::Idle);
         }
         used
+    }
+
+    /// Counts what the service counts of such an answer; the page is all the work that these had.
+    fn count(&self, told: u64, since_ns: u64) {
+        let core = self.core;
+        if core.metrics.measuring() {
+            let took_ns = core.shared.clock.mono_ns().saturating_sub(since_ns);
+            core.metrics.requests(HotRoute::Buy, Outcome::SoldOut, told, took_ns);
+            core.count(Counter::SoldOut, told);
+            core.count(Counter::FastLane, told);
+        }
     }
 
     fn send<T: Write + Unpin>(&mut self, context: &mut Context<'_>, io: &mut T) -> Poll<Result<(), Error>> {

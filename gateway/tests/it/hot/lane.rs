@@ -1,6 +1,7 @@
 //! The fast lane: the same answers as hyper's, in the same order, and never a byte of one request taken for another.
 
 use spike_gateway::shared::DrainPhase;
+use spike_metrics::words::{HotRoute, Outcome};
 use spike_telemetry::Counter;
 
 use super::core::{HotCore, Wishes};
@@ -87,7 +88,7 @@ fn what_is_pipelined_is_answered_once_and_in_order() {
 fn a_press_in_pieces_is_one_press() {
     let core = sold_out(&[]);
     let press = buy_request(&core.token(2), "", r#"{"quantity":1}"#);
-    let before = core.shared.counters.sum(Counter::Requests);
+    let before = core.shared.counters.requests(HotRoute::Buy, Outcome::SoldOut);
     let cuts = (1..press.len()).step_by(7);
     let many = cuts.len() as u64;
     for cut in cuts {
@@ -98,7 +99,7 @@ fn a_press_in_pieces_is_one_press() {
         client.send(&press.as_bytes()[cut..]);
         assert_eq!(client.answer().unwrap().reason(), "sold-out", "cut at {cut}");
     }
-    assert_eq!(core.shared.counters.sum(Counter::Requests) - before, 2 * many);
+    assert_eq!(core.shared.counters.requests(HotRoute::Buy, Outcome::SoldOut) - before, many);
 }
 
 #[test]

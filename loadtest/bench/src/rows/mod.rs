@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod memory;
+pub mod metrics;
 pub mod overload;
 pub mod pipeline;
 pub mod sale;
