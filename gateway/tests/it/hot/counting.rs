@@ -30,7 +30,9 @@ fn of(counters: &Counters, route: HotRoute) -> Vec<(Outcome, u64)> {
 
 #[test]
 fn outcomes_add_up_to_the_requests() {
-    let core = HotCore::start_with(Wishes { stock: 2, ..Wishes::default() });
+    // The fast lane has no stages.
+    let env = vec![("SPIKE_HOT_FAST_LANE", "false".to_owned())];
+    let core = HotCore::start_with(Wishes { env, stock: 2, ..Wishes::default() });
     let counters = &core.shared.counters;
     // Waiting for Redis has asked for an order some times.
     let before: u64 = of(counters, HotRoute::Mine).iter().map(|(_, count)| count).sum();
