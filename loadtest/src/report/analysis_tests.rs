@@ -45,7 +45,7 @@ fn other_figures_say_other_things() {
     phase.figures.insert(figure::pool_peak("gateway"), 7.0);
     phase.figures.insert(figure::growth("table", "users.rows_read"), 200_000.0);
     phase.figures.insert(figure::growth("mariadb", "Innodb_row_lock_time"), 5_000.0);
-    phase.figures.insert(figure::peak("worker", "spike_worker_ledger_breaker_open"), 1.0);
+    phase.figures.insert(figure::peak("worker", "spike_redis_breaker_open"), 1.0);
     phase.streams[0].words.insert("limit-press".into(), 300);
     phase.streams[0].words.insert("limit-user".into(), 200);
     for sample in &mut phase.samples {
@@ -53,7 +53,10 @@ fn other_figures_say_other_things() {
     }
     for (title, want) in [
         ("Processor", "were saturated: 1.9 of them"),
-        ("Pools", "No pool ran out: the gateway opened 7 of its 10 SQL connections and the worker opened 4"),
+        (
+            "Pools",
+            "No pool ran out: an SQL connection was free at every look, of the 7 of the gateway and the 4 of the worker.",
+        ),
         ("Indexes", "without an index: users (200,000 rows);"),
         ("Locks", "Locks cost time: 4 waits"),
         (

@@ -62,7 +62,7 @@ fn looked_at(phase: &Phase) {
     assert!(figure(figure::peak("rabbitmq", "channels")) >= 2.0, "a publisher and a consumer");
     assert!(figure(figure::peak("redis", "connected_clients")) >= 2.0);
     figure(figure::growth("table", "spike_orders.rows_read"));
-    figure(figure::peak("gateway", "spike_gateway_database_breaker_open"));
+    figure(figure::peak("gateway", "spike_database_breaker_open"));
     figure(figure::peak("outbox", "oldest_s"));
 }
 

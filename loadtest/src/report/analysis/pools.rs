@@ -19,17 +19,14 @@ pub(super) fn section(phase: &Phase) -> Section {
         rows.figure(&format!("SQL connections the {process} may have"), max);
         rows.figure(&format!("looks at which the {process} had none free"), times);
         let (Some(open), Some(max), Some(times)) = (open, max, times) else { continue };
-        let all = open >= max;
         let (open, max) = (measure(open), measure(max));
         if times > 0.0 {
             full.push(format!(
                 "the {process} had all {max} SQL connections busy at {} looks",
                 measure(times)
             ));
-        } else if all {
-            full.push(format!("the {process} opened all {max} of its SQL connections"));
         } else {
-            room.push(format!("the {process} opened {open} of its {max} SQL connections"));
+            room.push(format!("the {open} of the {process}"));
         }
     }
     rows.figure("SQL connections of the server, most", peak(phase, "mariadb", "Max_used_connections"));
@@ -48,7 +45,9 @@ pub(super) fn section(phase: &Phase) -> Section {
     }
     let says = match (full.is_empty(), room.is_empty()) {
         (true, true) => "No pool was looked at.".to_owned(),
-        (true, false) => format!("No pool ran out: {}.", words(&room)),
+        (true, false) => {
+            format!("No pool ran out: an SQL connection was free at every look, of {}.", words(&room))
+        }
         (false, _) => format!("A pool was at its limit: {}.", words(&full)),
     };
     rows.into_section("Pools", says)

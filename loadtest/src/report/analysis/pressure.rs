@@ -94,14 +94,15 @@ pub(super) fn degradation(phase: &Phase) -> Section {
 
 /// Rows of the breakers, and those that were seen open.
 fn breakers(phase: &Phase, rows: &mut Rows) -> Vec<String> {
-    let breakers =
-        [("gateway", "ledger"), ("gateway", "database"), ("worker", "ledger"), ("worker", "database")];
+    let breakers = [("ledger", "spike_redis_breaker_open"), ("database", "spike_database_breaker_open")];
     let mut opened = Vec::new();
-    for (process, of) in breakers {
-        let open = peak(phase, process, &format!("spike_{process}_{of}_breaker_open"));
-        rows.figure(&format!("breaker of the {process} to its {of} seen open (1) or not (0)"), open);
-        if open.is_some_and(|open| open > 0.0) {
-            opened.push(format!("the {process}'s breaker to its {of} opened"));
+    for process in ["gateway", "worker"] {
+        for (of, metric) in breakers {
+            let open = peak(phase, process, metric);
+            rows.figure(&format!("breaker of the {process} to its {of} seen open (1) or not (0)"), open);
+            if open.is_some_and(|open| open > 0.0) {
+                opened.push(format!("the {process}'s breaker to its {of} opened"));
+            }
         }
     }
     opened
