@@ -36,6 +36,7 @@ mod role;
 mod secret;
 mod server_url;
 mod sidecar;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token_key;
@@ -68,6 +69,7 @@ pub use role::Role;
 pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sidecar::SidecarConfig;
+pub use telemetry::TelemetryConfig;
 pub use token_key::{Ed25519Seed, RetiredKey, RetiredKeyKind, TokenAlgorithm};
 pub use worker::WorkerConfig;
 
@@ -120,6 +122,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The log.
     pub log: LogConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
     /// What is allowed here but would not be in prod; to be logged once the log is up.
     pub warnings: Vec<String>,
 }
@@ -202,6 +206,7 @@ impl Config {
             login: LoginConfig::read(reader),
             admin: AdminConfig::read(reader),
             log: LogConfig::read(reader, profile),
+            telemetry: TelemetryConfig::read(reader, profile),
             warnings: Vec::new(),
         }
     }

@@ -109,7 +109,7 @@ pub(crate) fn regroup(orders: &[(EntryId, &QueuedOrder)]) -> Vec<OutboxEntry> {
     for &(id, order) in orders {
         match entries.last_mut() {
             Some(entry) if entry.id == id => entry.orders.push(order.clone()),
-            _ => entries.push(OutboxEntry { id, orders: vec![order.clone()] }),
+            _ => entries.push(OutboxEntry::new(id, vec![order.clone()])),
         }
     }
     entries
@@ -129,7 +129,7 @@ mod tests {
             key: None,
             accepted_at_ms: 1,
         };
-        OutboxEntry { id: EntryId { epoch: 7, sequence }, orders: users.iter().map(order).collect() }
+        OutboxEntry::new(EntryId { epoch: 7, sequence }, users.iter().map(order).collect())
     }
 
     fn delivery(tag: u64, body: Vec<u8>) -> Delivery {
@@ -174,7 +174,7 @@ mod tests {
 
         assert_eq!(
             regroup(&five.orders()[1..2]),
-            [OutboxEntry { id: first.id, orders: first.orders[1..].to_vec() }]
+            [OutboxEntry::new(first.id, first.orders[1..].to_vec())]
         );
     }
 }
