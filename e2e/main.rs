@@ -28,6 +28,7 @@ mod life;
 mod limits;
 mod load_scripts;
 mod nemesis;
+mod observability;
 mod orders;
 mod poll;
 mod process;

@@ -9,6 +9,7 @@ make install-servers
 make install-peers
 deploy/devstack/install-schemathesis.sh
 deploy/devstack/install-loadtools.sh
+deploy/devstack/install-observability.sh
 make lint
 make deny
 make doc

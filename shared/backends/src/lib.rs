@@ -3,12 +3,14 @@
 //! The one place that knows how a setting becomes a client, so that gateway, worker and every command agree.
 
 mod folder;
+mod traces;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use folder::{DataFolder, FolderError};
+pub use traces::traces;
 use spike_broker::{Broker, Queue};
 use spike_config::{Backend, Config};
 use spike_stock::stock::Timeouts;

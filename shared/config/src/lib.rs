@@ -120,10 +120,10 @@ pub struct Config {
     pub login: LoginConfig,
     /// The first administrator.
     pub admin: AdminConfig,
+    /// What is counted and measured, and traces.
+    pub telemetry: TelemetryConfig,
     /// The log.
     pub log: LogConfig,
-    /// Traces.
-    pub telemetry: TelemetryConfig,
     /// What is allowed here but would not be in prod; to be logged once the log is up.
     pub warnings: Vec<String>,
 }
@@ -205,8 +205,8 @@ impl Config {
             auth: AuthConfig::read(reader),
             login: LoginConfig::read(reader),
             admin: AdminConfig::read(reader),
-            log: LogConfig::read(reader, profile),
             telemetry: TelemetryConfig::read(reader, profile),
+            log: LogConfig::read(reader, profile),
             warnings: Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Traces: where they are sent, and which of them.
+//! What the processes count and measure, which traces they record and where those are sent.
 
 use crate::profile::Profile;
 use crate::reader::Reader;
@@ -7,6 +7,15 @@ use crate::server_url::ServerUrl;
 /// Section `[telemetry]`.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
+    /// Whether the hot cores count and time what they do; what goes up and down (connections, waiters) is
+    /// shown either way.
+    ///
+    /// `SPIKE_TELEMETRY_HOT_METRICS`: true or false
+    pub hot_metrics: bool,
+    /// Rest between two looks of a gateway at the outboxes and the queues, in milliseconds.
+    ///
+    /// `SPIKE_TELEMETRY_LOOK_INTERVAL_MS`: 100 to 600000
+    pub look_interval_ms: u64,
     /// Where spans go, by OTLP over HTTP; `/v1/traces` is added to a URL without a path. Empty: nowhere, and
     /// nothing is recorded. Without TLS: the collector is one beside this process.
     ///
@@ -29,12 +38,18 @@ pub struct TelemetryConfig {
     ///
     /// `SPIKE_TELEMETRY_QUEUE_MAX`: 64 to 1048576
     pub queue_max: usize,
+    /// Whether the ops port answers under `/debug/`: profiles, heap figures and the log's level.
+    ///
+    /// `SPIKE_TELEMETRY_DEBUG_ENDPOINTS`: true or false
+    pub debug_endpoints: bool,
 }
 
 impl TelemetryConfig {
     pub(crate) fn read(reader: &mut Reader, profile: Profile) -> Self {
         let mut s = reader.section("telemetry");
         Self {
+            hot_metrics: s.flag("hot_metrics"),
+            look_interval_ms: s.number("look_interval_ms", 100..=600_000),
             otlp_endpoint: s.http_endpoint("otlp_endpoint"),
             sample_ratio: s.ratio("sample_ratio").unwrap_or(match profile {
                 Profile::Dev => 1.0,
@@ -44,6 +59,7 @@ impl TelemetryConfig {
             slow_ms: s.number("slow_ms", 0..=60_000),
             sampled_per_s_max: s.number("sampled_per_s_max", 1..=1_000_000),
             queue_max: s.number("queue_max", 64..=1_048_576),
+            debug_endpoints: s.flag("debug_endpoints"),
         }
     }
 }

@@ -26,12 +26,7 @@ const CONTENDERS: [(Who, &str); 3] = [
 /// # Errors
 /// When a contender or wrk fails, or answers something else.
 pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
-    let event = ring.sales(1, 1).await?[0];
-    let gateway = contender::start(ring, Who::Spike, event, None).await?;
-    load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
-    gateway.process.leave().await;
-    cpu::stay_on(&[OUR_CPU])?;
-    ring.pin_servers()?;
+    let event = sell_out(ring).await?;
     let mut costs: [Vec<f64>; 3] = Default::default();
     let mut speeds: [Vec<f64>; 3] = Default::default();
     for round in 1..=effort.rounds {
@@ -59,8 +54,19 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
     })
 }
 
+/// A sale whose one unit is sold; from then on the generator and the servers keep to their CPUs.
+pub(super) async fn sell_out(ring: &Ring) -> anyhow::Result<EventId> {
+    let event = ring.sales(1, 1).await?[0];
+    let gateway = contender::start(ring, Who::Spike, event, None).await?;
+    load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
+    gateway.process.leave().await;
+    cpu::stay_on(&[OUR_CPU])?;
+    ring.pin_servers()?;
+    Ok(event)
+}
+
 /// CPU-µs an answer in one round.
-async fn one(ring: &Ring, who: Who, event: EventId, seconds: u32) -> anyhow::Result<(f64, Ran)> {
+pub(super) async fn one(ring: &Ring, who: Who, event: EventId, seconds: u32) -> anyhow::Result<(f64, Ran)> {
     let path = format!("/api/v1/spike/events/{event}/orders");
     let token = ring.buyers(1).remove(0).token;
     let contender = contender::start(ring, who, event, Some(THEIR_CPU)).await?;
