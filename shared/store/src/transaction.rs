@@ -267,6 +267,12 @@ impl Session {
     pub fn release_after<T>(mut self, result: &Result<T>) {
         breaker::judge(&self.breaker, result);
         self.metrics.called(self.about, self.since.elapsed(), result);
+        if let Some((current, span)) = self.span.take() {
+            // What a caller got wrong is no failure of the database.
+            let failed = result.as_ref().err().filter(|error| error.transient());
+            let span = span.with("db.collection.name", self.about.word());
+            current.end(span, failed.map(ToString::to_string));
+        }
         if self.for_the_pool && !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }
