@@ -102,6 +102,7 @@ impl Outbox {
             wake: Arc::clone(&self.wake),
             consumer: consumer.to_owned(),
             metrics: Arc::default(),
+            traces: None,
         };
         let (stop, stopped) = oneshot::channel();
         Running { stop, task: tokio::spawn(relay::run(deps, async { drop(stopped.await) })) }

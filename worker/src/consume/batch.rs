@@ -6,6 +6,7 @@ use spike_broker::{Delivery, Tag};
 use spike_domain::{
     EntryId, EventId, OrderStatus, OrdersMessage, OutboxEntry, QueuedOrder, message::BadMessage,
 };
+use spike_trace::Current;
 
 /// Messages of one event.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct EventBatch {
     pub(crate) messages: Vec<Delivery>,
     /// The entries of all messages, each once: a message delivered twice does not write twice.
     pub(crate) entries: Vec<OutboxEntry>,
+    /// What its writing is shown under, where that is traced.
+    pub(crate) current: Option<Current>,
     /// Which message brought an entry.
     origin: HashMap<EntryId, usize>,
 }
