@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use spike_domain::{EventId, TraceContext};
+use spike_domain::EventId;
 use spike_trace::{Current, Kind, Span, Traces};
 
 use crate::consume::EventBatch;
@@ -53,7 +53,7 @@ impl<'t> Processing<'t> {
 
 #[cfg(test)]
 mod tests {
-    use spike_domain::{EntryId, OrderId, OrderTrace, OutboxEntry, QueuedOrder, UserId};
+    use spike_domain::{EntryId, OrderId, OrderTrace, OutboxEntry, QueuedOrder, TraceContext, UserId};
     use spike_trace::Settings;
 
     use super::*;

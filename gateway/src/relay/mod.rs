@@ -212,7 +212,7 @@ impl Relay {
                 return;
             }
             Arrow::RelayConfirmed.pass();
-            for message in window {
+            for message in &*window {
                 self.metrics.entries.add(message.entries.len() as u64);
                 self.metrics.orders.add(message.order_count() as u64);
             }

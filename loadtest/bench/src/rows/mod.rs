@@ -3,6 +3,7 @@
 pub mod accepted;
 pub mod memory;
 pub mod metrics;
+pub mod tracing;
 pub mod overload;
 pub mod pipeline;
 pub mod sale;

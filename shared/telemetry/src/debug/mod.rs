@@ -1,9 +1,10 @@
 //! `/debug/` of the operations port: the log's level, a CPU profile, the heap. Whoever reaches it can slow the process down and
 //! read the names of its functions, so it is for the port that only operators reach, and a setting closes it.
 
+mod flame_graph;
 mod heap;
-mod profile;
 mod pprof_proto;
+mod profile;
 
 use axum::Router;
 use axum::http::StatusCode;

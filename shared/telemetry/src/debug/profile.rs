@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use pprof::{ProfilerGuard, ProfilerGuardBuilder, Report};
 use serde::Deserialize;
 
-use super::{pprof_proto, refused};
+use super::{flame_graph, pprof_proto, refused};
 
 /// Samples a second of CPU time. No divisor of anything that runs on a round clock.
 const FREQUENCY: i32 = 99;
@@ -51,8 +51,8 @@ pub(super) async fn profile(Query(asked): Query<Asked>) -> Response {
         return refused(StatusCode::CONFLICT, "a profile is being taken already");
     };
     let took = Duration::from_secs(seconds);
-    match sample(took).await.and_then(|report| rendered(&report, asked.format, took)) {
-        Ok(response) => response,
+    match sample(took).await {
+        Ok(report) => rendered(&report, asked.format, took),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }
 }
@@ -65,20 +65,16 @@ async fn sample(took: Duration) -> Result<Report, String> {
         .map_err(|error| error.to_string())?;
     tokio::time::sleep(took).await;
     // Names are looked up in the binary's debug information: a second of work.
-    let report = tokio::task::spawn_blocking(move || guard.report().build().map_err(|error| error.to_string()));
-    report.await.map_err(|error| error.to_string())?
+    let report = tokio::task::spawn_blocking(move || guard.report().build());
+    report.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
-fn rendered(report: &Report, format: Format, took: Duration) -> Result<Response, String> {
+fn rendered(report: &Report, format: Format, took: Duration) -> Response {
     let (kind, name, body) = match format {
         Format::Proto => {
             ("application/octet-stream", "profile.pb", pprof_proto::encode(report, FREQUENCY, took))
         }
-        Format::Svg => {
-            let mut svg = Vec::new();
-            report.flamegraph(&mut svg).map_err(|error| error.to_string())?;
-            ("image/svg+xml", "profile.svg", svg)
-        }
+        Format::Svg => ("image/svg+xml", "profile.svg", flame_graph::draw(report).into_bytes()),
     };
     let name = format!("inline; filename=\"{name}\"");
     let headers = [
@@ -86,7 +82,7 @@ fn rendered(report: &Report, format: Format, took: Duration) -> Result<Response,
         (CONTENT_DISPOSITION, name),
         (CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, body).into_response())
+    (headers, body).into_response()
 }
 
 /// The one profile that may be taken at a time.
