@@ -74,7 +74,10 @@ fn one_trace_leads_from_the_press_to_the_row() {
     let spans = until("the whole way of the buy", || {
         let spans = collector.of(trace.trace_id);
         let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-        ["reserve", "publish", "process", "database", "settle"].iter().all(|name| names.contains(name)).then_some(spans)
+        ["reserve", "publish", "process", "database", "settle"]
+            .iter()
+            .all(|name| names.contains(name))
+            .then_some(spans)
     });
     check_way(&spans, trace.span_id, order_of(&answer));
     let request = spans.iter().find(|span| span.parent == trace.span_id).expect("found above");

@@ -105,7 +105,9 @@ fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
         lines.push(line);
     }
     let path = lines.first()?.strip_prefix("POST ")?.split(' ').next()?.to_owned();
-    let length = lines.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
+    let length = lines
+        .iter()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some((path, body))

@@ -18,11 +18,7 @@ pub(crate) struct Processing<'t> {
 
 impl<'t> Processing<'t> {
     /// Begins now; `None` where nothing of the batch is recorded.
-    pub(crate) fn begin(
-        traces: Option<&'t Arc<Traces>>,
-        event: EventId,
-        batch: &EventBatch,
-    ) -> Option<Self> {
+    pub(crate) fn begin(traces: Option<&'t Arc<Traces>>, event: EventId, batch: &EventBatch) -> Option<Self> {
         let traces = traces?;
         let mut spans: Vec<Span> = Vec::new();
         for trace in batch.entries.iter().flat_map(|entry| &entry.traces) {
@@ -79,9 +75,10 @@ mod tests {
             entry.traces.extend(traced.then_some(OrderTrace { order, context }));
             entry
         };
-        let batch = |traced: &[bool]| EventBatch {
-            entries: (1..).zip(traced).map(|(sequence, &traced)| entry(sequence, traced)).collect(),
-            ..EventBatch::default()
+        let batch = |traced: &[bool]| {
+            let mut batch = EventBatch::default();
+            batch.entries.extend((1..).zip(traced).map(|(sequence, &traced)| entry(sequence, traced)));
+            batch
         };
         let begin = |traced: &[bool]| Processing::begin(Some(&traces), EventId(5), &batch(traced));
         assert!(begin(&[false, false]).is_none());

@@ -129,8 +129,8 @@ mod tests {
         let count = Arc::new(AtomicU64::new(0));
         let counted = count.clone();
         let routes = Router::new().route("/planted", get(async || -> Answer { panic!("planted {}", 1) }));
-        let count = move || _ = counted.fetch_add(1, Ordering::Relaxed);
-        let app = around(routes, &[], Arc::new(count), None);
+        let on_panic = move || _ = counted.fetch_add(1, Ordering::Relaxed);
+        let app = around(routes, &[], Arc::new(on_panic), None);
         let (head, body) = ask(app, "GET", "/planted", &[]).await;
         assert_eq!((head.status().as_u16(), &body["code"]), (500, &1080.into()));
         assert_eq!(count.load(Ordering::Relaxed), 1);

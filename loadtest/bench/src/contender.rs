@@ -87,7 +87,8 @@ impl Contender {
 /// When it does not start, or the event has no ledger.
 pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) -> anyhow::Result<Contender> {
     if let Some(settings) = who.settings() {
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let process = ring.gateway_with(cpu, &settings).await?;
         return Ok(Contender { process, at: ring.base() });
     }
@@ -110,11 +111,9 @@ pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) ->
             ring.start("peer-axum", &args, cpu)?
         }
         Who::Nginx => nginx(ring, at, event, cpu).await?,
-        Who::Spike
-        | Who::SpikeAlone
-        | Who::SpikeUnmeasured
-        | Who::SpikeTracedNone
-        | Who::SpikeTraced => unreachable!("returned above"),
+        Who::Spike | Who::SpikeAlone | Who::SpikeUnmeasured | Who::SpikeTracedNone | Who::SpikeTraced => {
+            unreachable!("returned above")
+        }
     };
     process.wait_listening(at).await?;
     Ok(Contender { process, at })

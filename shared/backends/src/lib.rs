@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use folder::{DataFolder, FolderError};
-pub use traces::traces;
 use spike_broker::{Broker, Queue};
 use spike_config::{Backend, Config};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, Store, StoreError};
+pub use traces::traces;
 
 /// The three ports. Clones share what is behind them.
 #[derive(Clone)]

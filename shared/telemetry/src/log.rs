@@ -26,9 +26,7 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The directives cannot be read.
-    #[error(
-        "SPIKE_LOG_LEVEL is {value:?}; allowed: {ALLOWED}"
-    )]
+    #[error("SPIKE_LOG_LEVEL is {value:?}; allowed: {ALLOWED}")]
     BadLevel {
         /// The directives as they were given.
         value: String,
@@ -181,7 +179,11 @@ mod tests {
                     turn(filter("warn").expect("a level")).expect("the log is there");
                     let text = captured.0.lock().expect("no panic holds it").clone();
                     let text = String::from_utf8(text).expect("UTF-8");
-                    assert_eq!((text.lines().count(), text.contains("not at warn")), (lines, false), "{level}");
+                    assert_eq!(
+                        (text.lines().count(), text.contains("not at warn")),
+                        (lines, false),
+                        "{level}"
+                    );
                 }
             });
         }

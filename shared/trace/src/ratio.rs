@@ -36,7 +36,10 @@ mod tests {
         fastrand::seed(7);
         for part in [0.01, 0.3, 0.999] {
             let taken = (0..20_000).filter(|_| Ratio::new(part).takes(fastrand::u64(..))).count();
-            assert!((f64::from(u32::try_from(taken).unwrap()) / 20_000.0 - part).abs() < 0.02, "{part}: {taken}");
+            assert!(
+                (f64::from(u32::try_from(taken).unwrap()) / 20_000.0 - part).abs() < 0.02,
+                "{part}: {taken}"
+            );
         }
         assert!(Ratio::new(1.0).takes(u64::MAX) && !Ratio::new(0.0).takes(0));
         assert_eq!((Ratio::new(7.0), Ratio::new(-1.0)), (Ratio::new(1.0), Ratio::new(0.0)));

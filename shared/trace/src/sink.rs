@@ -152,7 +152,11 @@ impl<T: Transport> Sending<T> {
                     sink.failed.fetch_add(spans, Ordering::Relaxed);
                     self.rest = REST;
                     if !std::mem::replace(&mut self.away, true) {
-                        tracing::warn!(error, spans, "spans not sent; the collector is tried again in a moment");
+                        tracing::warn!(
+                            error,
+                            spans,
+                            "spans not sent; the collector is tried again in a moment"
+                        );
                     }
                     return;
                 }

@@ -33,7 +33,10 @@ fn collector() -> (SocketAddr, Receiver<(String, Vec<u8>)>) {
             }
             let mut body = vec![0; length];
             stream.read_exact(&mut body).unwrap();
-            stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+            stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
             if sender.send((first, body)).is_err() {
                 return;
             }
@@ -78,12 +81,16 @@ fn a_collector_reads_what_is_sent() {
     assert_eq!(scope.scope.as_ref().unwrap().name, "spike");
     let [span] = &scope.spans[..] else { panic!("{scope:?}") };
     assert_eq!(span.trace_id, parent.trace_id.to_be_bytes());
-    assert_eq!((&span.span_id[..], &span.parent_span_id[..]), (&id.to_be_bytes()[..], &0xb7_u64.to_be_bytes()[..]));
+    assert_eq!(
+        (&span.span_id[..], &span.parent_span_id[..]),
+        (&id.to_be_bytes()[..], &0xb7_u64.to_be_bytes()[..])
+    );
     assert_eq!((span.name.as_str(), span.kind), ("publish", 4));
     let nanos = start.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     assert_eq!(u128::from(span.start_time_unix_nano), nanos);
     assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
-    let attributes: Vec<_> = span.attributes.iter().map(|a| (a.key.as_str(), a.value.clone().unwrap().value.unwrap())).collect();
+    let attributes: Vec<_> =
+        span.attributes.iter().map(|a| (a.key.as_str(), a.value.clone().unwrap().value.unwrap())).collect();
     assert_eq!(attributes, [("n", Theirs::IntValue(7)), ("word", Theirs::StringValue("yes".into()))]);
     assert_eq!(span.links[0].trace_id, other.trace_id.to_be_bytes());
     let status = span.status.as_ref().unwrap();

@@ -175,9 +175,6 @@ mod tests {
         assert_eq!(waiting.tags(), [Tag(8), Tag(9), Tag(10)]);
         assert_eq!(waiting.message_of(third.id).unwrap().message_id, "m10");
 
-        assert_eq!(
-            regroup(&five.orders()[1..2]),
-            [OutboxEntry::new(first.id, first.orders[1..].to_vec())]
-        );
+        assert_eq!(regroup(&five.orders()[1..2]), [OutboxEntry::new(first.id, first.orders[1..].to_vec())]);
     }
 }

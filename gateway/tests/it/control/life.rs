@@ -222,8 +222,8 @@ pub fn gateway(api: &Api) -> Arc<Shared> {
         follower_wake: Arc::new(Notify::new()),
         connections: Seats::new(1),
         drain: Drain::default(),
-            traces: None,
-            failed_buys: Default::default(),
+        traces: None,
+        failed_buys: Default::default(),
         config,
     });
     let events = watch::channel(Arc::default()).0;

@@ -3,12 +3,12 @@
 pub mod accepted;
 pub mod memory;
 pub mod metrics;
-pub mod tracing;
 pub mod overload;
 pub mod pipeline;
 pub mod sale;
 pub mod scenarios;
 pub mod sold_out;
+pub mod tracing;
 
 /// How thorough a comparison is.
 #[derive(Debug, Clone, Copy)]

@@ -35,7 +35,11 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<[Row; 2]> {
             let (who, name) = CONTENDERS[at];
             let contender = contender::start(ring, who, events[at], Some(THEIR_CPU)).await?;
             let done = load::accepted(ring, &contender, events[at], effort.orders, CONNECTIONS).await?;
-            say(&format!("tracing, round {}, {name}: {:.2} CPU-µs an order", round + 1, Round::cpu_us(&done)));
+            say(&format!(
+                "tracing, round {}, {name}: {:.2} CPU-µs an order",
+                round + 1,
+                Round::cpu_us(&done)
+            ));
             costs[at].push(Round::cpu_us(&done));
             contender.process.leave().await;
             // What no worker has settled would be carried on by the next gateway.
@@ -46,7 +50,8 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<[Row; 2]> {
 }
 
 fn rows([without, none, some]: &[Vec<f64>; 3]) -> [Row; 2] {
-    let against = |of: &[f64]| of.iter().zip(without).map(|(with, without)| with / without).collect::<Vec<_>>();
+    let against =
+        |of: &[f64]| of.iter().zip(without).map(|(with, without)| with / without).collect::<Vec<_>>();
     let row = |name, rounds: Vec<f64>, (target, moonshot), beside| Row {
         name,
         figure: median(&rounds),
@@ -57,7 +62,8 @@ fn rows([without, none, some]: &[Vec<f64>; 3]) -> [Row; 2] {
         rounds,
         beside,
     };
-    let line = |(at, of): (usize, &Vec<f64>)| format!("{}: {:.2} CPU-µs an order", CONTENDERS[at].1, median(of));
+    let line =
+        |(at, of): (usize, &Vec<f64>)| format!("{}: {:.2} CPU-µs an order", CONTENDERS[at].1, median(of));
     let beside = [without, none, some].into_iter().enumerate().map(line).collect();
     let sampled = "accepted buy, gateway + Redis CPU, tracing at 1 % against no collector";
     let off = "accepted buy, gateway + Redis CPU, a collector and nothing sampled against none";

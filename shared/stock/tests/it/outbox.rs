@@ -124,5 +124,9 @@ async fn traces_of_accepted_orders_stay_with_their_entry(server: Server) {
     assert_eq!((entries.len(), entries[0].orders.len()), (1, 2));
     assert_eq!(entries[0].traces, [buyers[1].order_trace().unwrap()], "and has no trace in the entry");
     assert_eq!(server.stock.read_pending(EVENT, "a", "0", 10).await.unwrap(), entries);
-    assert_eq!(server.stock.entries(EVENT, None, 10).await.unwrap().entries, entries, "published again with it");
+    assert_eq!(
+        server.stock.entries(EVENT, None, 10).await.unwrap().entries,
+        entries,
+        "published again with it"
+    );
 }

@@ -85,7 +85,8 @@ impl Box<'_> {
         let letters = (width / LETTER) as usize;
         let shown: String = self.name.chars().take(letters).collect();
         // A colour of its own that is the same in every graph.
-        let hue = self.name.bytes().fold(7_u32, |hue, byte| hue.wrapping_mul(31).wrapping_add(byte.into())) % 50;
+        let hue =
+            self.name.bytes().fold(7_u32, |hue, byte| hue.wrapping_mul(31).wrapping_add(byte.into())) % 50;
         let written = writeln!(
             svg,
             "<g><title>{name}: {} samples, {percent:.1} %</title><rect x=\"{left:.1}\" y=\"{top:.1}\" \
@@ -121,8 +122,14 @@ mod tests {
         assert_eq!((root.samples, root.depth(), root.callees["t"].callees["main"].samples), (4, 4, 4));
         let svg = svg(&root);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
-        assert!(svg.contains("<title>&lt;Vec&lt;u8&gt;&gt;::a: 3 samples, 75.0 %</title><rect x=\"0.0\""), "{svg}");
-        assert!(svg.contains("<title>b: 1 samples, 25.0 %</title><rect x=\"900.0\" y=\"0.0\" width=\"300.0\""), "{svg}");
+        assert!(
+            svg.contains("<title>&lt;Vec&lt;u8&gt;&gt;::a: 3 samples, 75.0 %</title><rect x=\"0.0\""),
+            "{svg}"
+        );
+        assert!(
+            svg.contains("<title>b: 1 samples, 25.0 %</title><rect x=\"900.0\" y=\"0.0\" width=\"300.0\""),
+            "{svg}"
+        );
         assert_eq!(svg.matches("<g>").count(), 5);
     }
 }

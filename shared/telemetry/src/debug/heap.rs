@@ -15,7 +15,8 @@ unsafe extern "C" {
 
 /// The answer: `process` by the system, in bytes and ms, and mimalloc's own statistics.
 pub(super) async fn heap() -> Response {
-    ([(CACHE_CONTROL, "no-store")], Json(json!({ "process": process(), "mimalloc": mimalloc() }))).into_response()
+    ([(CACHE_CONTROL, "no-store")], Json(json!({ "process": process(), "mimalloc": mimalloc() })))
+        .into_response()
 }
 
 fn process() -> Value {

@@ -179,7 +179,9 @@ mod tests {
             .blocklist(&["libc", "libgcc", "pthread", "vdso"])
             .build()
             .unwrap();
-        let named = |profile: &Profile| profile.string_table.iter().any(|text| text.contains("a_function_that_burns"));
+        let named = |profile: &Profile| {
+            profile.string_table.iter().any(|text| text.contains("a_function_that_burns"))
+        };
         let deadline = Instant::now() + Duration::from_secs(60);
         let profile = loop {
             black_box(a_function_that_burns(Instant::now() + Duration::from_millis(200)));
@@ -196,7 +198,8 @@ mod tests {
             assert_eq!(sample.value[1], sample.value[0] * profile.period);
             for id in &sample.location_id {
                 let location = profile.location.iter().find(|location| location.id == *id).unwrap();
-                let function = profile.function.iter().find(|f| f.id == location.line[0].function_id).unwrap();
+                let function =
+                    profile.function.iter().find(|f| f.id == location.line[0].function_id).unwrap();
                 assert!(!profile.string_table[usize::try_from(function.name).unwrap()].is_empty());
             }
         }
