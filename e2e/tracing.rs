@@ -15,10 +15,10 @@ use collector::{Collector, Seen};
 
 /// A trace that a client has begun.
 fn client(sampled: bool) -> TraceContext {
-    TraceContext { trace_id: fastrand_id(), span_id: 0x00f0_67aa_0ba9_02b7, sampled }
+    TraceContext { trace_id: new_trace_id(), span_id: 0x00f0_67aa_0ba9_02b7, sampled }
 }
 
-fn fastrand_id() -> u128 {
+fn new_trace_id() -> u128 {
     OrderId::new(spike_domain::clock::now_ms()).0.as_u128()
 }
 

@@ -258,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_a_gateway_that_knows_nothing_of_traces_is_read() {
+        let former = br#"{"v":1,"event":"5","entries":[{"id":"7-1","orders":[
+            {"o":"019ab3b5-0000-7000-8000-000000000001","u":"2","q":1,"t":3}]}]}"#;
+        let message = OrdersMessage::decode(former).unwrap();
+        assert_eq!((message.event, message.order_count()), (EventId(5), 1));
+        assert!(message.entries[0].traces.is_empty());
+    }
+
+    #[test]
     fn what_is_not_a_message_is_refused_with_its_reason() {
         let mut newer = sample();
         newer.v = 2;
