@@ -8,7 +8,6 @@ use spike_arena::process::{Launch, Process};
 use spike_domain::EventId;
 use spike_peers::nginx::{self, NginxOptions};
 
-use crate::collector;
 use crate::cpu::Pids;
 use crate::ring::Ring;
 
@@ -26,10 +25,6 @@ pub enum Who {
     SpikeAlone,
     /// The same, whose hot cores do not count.
     SpikeUnmeasured,
-    /// As [`Who::SpikeAlone`], with a collector set and no trace of its own recorded.
-    SpikeTracedNone,
-    /// As [`Who::SpikeAlone`], with one trace in a hundred recorded.
-    SpikeTraced,
     /// may_minihttp with an empty answer: the floor.
     MinihttpEmpty,
     /// may_minihttp with the sold-out check and the gateway's answer.
@@ -44,19 +39,11 @@ pub enum Who {
 
 impl Who {
     /// The settings of a gateway of ours that it is; `None` for the others.
-    fn settings(self) -> Option<Vec<(&'static str, String)>> {
-        let alone = ("SPIKE_RELAY_ENABLED", "false".to_owned());
-        let traced = |ratio: &str| {
-            let collector = format!("http://{}", collector::address());
-            let ratio = ("SPIKE_TELEMETRY_SAMPLE_RATIO", ratio.to_owned());
-            vec![alone.clone(), ("SPIKE_TELEMETRY_OTLP_ENDPOINT", collector), ratio]
-        };
+    pub fn settings(self) -> Option<&'static [(&'static str, &'static str)]> {
         match self {
-            Self::Spike => Some(Vec::new()),
-            Self::SpikeAlone => Some(vec![alone]),
-            Self::SpikeUnmeasured => Some(vec![("SPIKE_TELEMETRY_HOT_METRICS", "false".to_owned())]),
-            Self::SpikeTracedNone => Some(traced("0")),
-            Self::SpikeTraced => Some(traced("0.01")),
+            Self::Spike => Some(&[]),
+            Self::SpikeAlone => Some(&[("SPIKE_RELAY_ENABLED", "false")]),
+            Self::SpikeUnmeasured => Some(&[("SPIKE_TELEMETRY_HOT_METRICS", "false")]),
             _ => None,
         }
     }
@@ -87,9 +74,7 @@ impl Contender {
 /// When it does not start, or the event has no ledger.
 pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) -> anyhow::Result<Contender> {
     if let Some(settings) = who.settings() {
-        let settings: Vec<(&str, &str)> =
-            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let process = ring.gateway_with(cpu, &settings).await?;
+        let process = ring.gateway_with(cpu, settings).await?;
         return Ok(Contender { process, at: ring.base() });
     }
     let at = SocketAddr::from(([127, 0, 0, 1], spike_devstack::free_port()?));
@@ -111,9 +96,7 @@ pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) ->
             ring.start("peer-axum", &args, cpu)?
         }
         Who::Nginx => nginx(ring, at, event, cpu).await?,
-        Who::Spike | Who::SpikeAlone | Who::SpikeUnmeasured | Who::SpikeTracedNone | Who::SpikeTraced => {
-            unreachable!("returned above")
-        }
+        Who::Spike | Who::SpikeAlone | Who::SpikeUnmeasured => unreachable!("returned above"),
     };
     process.wait_listening(at).await?;
     Ok(Contender { process, at })
