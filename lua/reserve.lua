@@ -26,7 +26,7 @@ local stock, limit = tonumber(counts[1]), tonumber(meta[4])
 if tonumber(counts[2]) >= tonumber(meta[5]) then return {'NO', 'full', epoch} end
 
 local n = math.floor((#ARGV - 2) / 4)
-local traces = #ARGV > 4 * n + 2 and { 'c', ARGV[#ARGV] } or {}
+local traces = #ARGV > 4 * n + 2 and ARGV[#ARGV]
 local users, fields, field_of = {}, {}, {}
 for i = 1, n do
   local at = 4 * i - 1
@@ -84,7 +84,12 @@ end
 
 if units > 0 then
   -- The entry's id belongs to the epoch, so it is unique without a clock. The write that can fail comes first.
-  redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', table.concat(lines, '\n'), unpack(traces))
+  local orders = table.concat(lines, '\n')
+  if traces then
+    redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', orders, 'c', traces)
+  else
+    redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', orders)
+  end
   redis.call('HSET', KEYS[4], unpack(buyers))
   if #keys > 0 then redis.call('HSET', KEYS[5], unpack(keys)) end
   stock = redis.call('DECRBY', KEYS[2], units)
