@@ -40,4 +40,5 @@ mod revoked;
 mod session_races;
 mod shop;
 mod system;
+mod tracing;
 mod walkthrough;

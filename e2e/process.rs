@@ -119,7 +119,8 @@ impl Process {
         });
     }
 
-    fn log(&self) -> String {
+    /// What it has written so far.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join(format!("{}.log", self.role))).unwrap_or_default()
     }
 }

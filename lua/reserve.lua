@@ -3,6 +3,7 @@
 --
 -- KEYS  1 meta  2 stock  3 inflight  4 buyers  5 keys  6 outbox            (all of one event: one hash tag)
 -- ARGV  1 epoch  2 accepted_at_ms, then for each buyer: user, order, quantity, key ('' = none)
+--       and perhaps one more: the traces of buyers whose trace is sampled, kept as field 'c' of the entry and not looked into
 -- Reply {'OK', version, stock left, answer of buyer 1, answer of buyer 2, …}, every element a string; an answer is
 --         'A'                          accepted: the order is in the outbox
 --         'K' order letter quantity    this key's order, whether it lives or not; letter '-' when it is not the claim
@@ -24,7 +25,8 @@ if not counts[1] or not counts[2] then return {'NO', 'not_ready', epoch} end
 local stock, limit = tonumber(counts[1]), tonumber(meta[4])
 if tonumber(counts[2]) >= tonumber(meta[5]) then return {'NO', 'full', epoch} end
 
-local n = (#ARGV - 2) / 4
+local n = math.floor((#ARGV - 2) / 4)
+local traces = #ARGV > 4 * n + 2 and ARGV[#ARGV]
 local users, fields, field_of = {}, {}, {}
 for i = 1, n do
   local at = 4 * i - 1
@@ -82,7 +84,12 @@ end
 
 if units > 0 then
   -- The entry's id belongs to the epoch, so it is unique without a clock. The write that can fail comes first.
-  redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', table.concat(lines, '\n'))
+  local orders = table.concat(lines, '\n')
+  if traces then
+    redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', orders, 'c', traces)
+  else
+    redis.call('XADD', KEYS[6], epoch .. '-*', 'v', '1', 't', ARGV[2], 'o', orders)
+  end
   redis.call('HSET', KEYS[4], unpack(buyers))
   if #keys > 0 then redis.call('HSET', KEYS[5], unpack(keys)) end
   stock = redis.call('DECRBY', KEYS[2], units)

@@ -55,7 +55,13 @@ fn reserve_codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("reserve codec");
     for n in [1, 8, 32, 128] {
         let buyers: Vec<Buyer> = (1..=n)
-            .map(|user| Buyer { user: UserId(user), order: OrderId::new(1), quantity: 1, key: None })
+            .map(|user| Buyer {
+                user: UserId(user),
+                order: OrderId::new(1),
+                quantity: 1,
+                key: None,
+                trace: None,
+            })
             .collect();
         group.throughput(Throughput::Elements(n.cast_unsigned()));
         let mut out = Vec::new();

@@ -42,7 +42,7 @@ fn reserve_script(c: &mut Criterion) {
 
 fn buyer(next: &AtomicI64) -> Buyer {
     let user = UserId(next.fetch_add(1, Ordering::Relaxed));
-    Buyer { user, order: OrderId::new(EPOCH), quantity: 1, key: None }
+    Buyer { user, order: OrderId::new(EPOCH), quantity: 1, key: None, trace: None }
 }
 
 async fn open(ledger: &Ledger<MultiplexedConnection>, event: EventId, stock: u32) {

@@ -51,7 +51,7 @@ pub fn poison(scene: &mut Scene<'_>) -> Back {
     scene.allowed.planted.insert(bad.order);
     // Above every sequence that the outbox of this epoch will reach.
     let id = EntryId { epoch: row.epoch, sequence: scene.rng.u64(1 << 40..1 << 41) };
-    let entry = |order| vec![OutboxEntry { id, orders: vec![order] }];
+    let entry = |order| vec![OutboxEntry::new(id, vec![order])];
     let odd = |message_id: &str, body: Vec<u8>| Outgoing { message_id: message_id.into(), body };
     let messages = [
         odd("nothing", Vec::new()),

@@ -64,6 +64,7 @@ impl Metrics {
         page.value(&PASSWORD_THREADS, self.shared.config.auth.argon2_threads);
         self.passwords.write(&mut page);
         page.value(&RATE_LIMITS_VERSION, self.shared.limits.version());
+        spike_trace::write_metrics(self.shared.traces.as_ref(), &mut page);
         page.into_text()
     }
 }

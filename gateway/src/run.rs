@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::bridge::{Exit, bridge};
 use crate::control::{self, Control};
 use crate::follower::Follower;
-use crate::hot::{self, listener};
+use crate::hot::{self, failed, listener};
 use crate::local::{EventTable, SaleClock};
 use crate::lookout::{self, Seen};
 use crate::metrics::Metrics;
@@ -52,6 +52,7 @@ pub async fn run(
     tracing::info!(listen = %listeners[0].local_addr()?, ops = %ops_listener.local_addr()?, cores, "gateway listening");
 
     let (entrance, exit) = bridge(config.sidecar.bridge_capacity);
+    let (failed_buys, failed_log) = failed::log();
     let shared = Arc::new(Shared {
         embedded: backends.stock.as_embedded().cloned(),
         events: EventTable::default(),
@@ -64,10 +65,13 @@ pub async fn run(
         follower_wake: Arc::new(Notify::new()),
         connections: Seats::new(config.http.connections_max),
         drain: Drain::default(),
+        traces: spike_backends::traces(&config, "spike-gateway").context("traces")?,
+        failed_buys,
         config: config.clone(),
     });
     let ready = Arc::new(AtomicBool::new(true));
     let mut sidecar = Sidecar::start(&shared, &backends, exit, ops_listener, ready.clone())?;
+    sidecar.others.spawn(named("log of failed buys", failed_log));
     let mut hot_cores = start_cores(&shared, listeners, &cpus)?;
 
     tokio::select! {
@@ -82,6 +86,9 @@ pub async fn run(
     }
     drain(&shared, &ready, hot_cores, cores).await;
     sidecar.stop().await;
+    if let Some(traces) = shared.traces.clone() {
+        tokio::task::spawn_blocking(move || traces.flush()).await?;
+    }
     Ok(())
 }
 
@@ -171,7 +178,8 @@ impl Sidecar {
             shared.tokens.clone(),
         )
         .with_clock(move || timed.clock.read().unix_ms)
-        .on_panic(move || counted.counters.add(Counter::Panics, 1));
+        .on_panic(move || counted.counters.add(Counter::Panics, 1))
+        .with_traces(shared.traces.clone());
         let metrics = Metrics::new(shared, backends, &control, &ready);
         let seen = metrics.seen.clone();
         let store = follower_store(config)?.counting_with(&backends.store);
@@ -197,12 +205,14 @@ impl Sidecar {
                 wake: shared.relay_wake.clone(),
                 consumer: consumer_name(config),
                 metrics: metrics.relay.clone(),
+                traces: shared.traces.clone(),
             },
             told_to(stopping.clone()),
         );
         let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
         let checks = checks(backends, shared, &seen);
-        let ops = Ops { ready, checks, metrics: Arc::new(move || metrics.text()) };
+        let debug = config.telemetry.debug_endpoints;
+        let ops = Ops { ready, checks, metrics: Arc::new(move || metrics.text()), debug };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
         others.spawn(named("follower", follower.run()));

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use spike_config::Config;
 use spike_stock::EmbeddedLedger;
 use spike_telemetry::Counters;
+use spike_trace::Traces;
 use tokio::sync::Notify;
 
 use crate::bridge;
+use crate::hot::failed::FailedBuys;
 pub use crate::local::Limits;
 use crate::local::{EventTable, SaleClock};
 use crate::tokens::Tokens;
@@ -39,6 +41,10 @@ pub struct Shared {
     pub connections: Seats,
     /// How far the shutdown has come.
     pub drain: Drain,
+    /// Where spans go; `None` where traces are off.
+    pub traces: Option<Arc<Traces>>,
+    /// Where failed buys are told.
+    pub failed_buys: FailedBuys,
 }
 
 /// A bounded number of seats, given back when dropped.

@@ -38,6 +38,7 @@ mod refunds;
 mod restock;
 mod settle_sweep;
 mod stop;
+mod traced;
 mod units;
 mod watch;
 mod watched;
@@ -52,6 +53,7 @@ use spike_broker::Broker;
 use spike_config::Config;
 use spike_stock::Stock;
 use spike_store::Store;
+use spike_trace::Traces;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -73,6 +75,8 @@ pub(crate) struct Jobs {
     restock: Arc<Notify>,
     health: Health,
     metrics: Arc<WorkerMetrics>,
+    /// Where spans go.
+    traces: Option<Arc<Traces>>,
 }
 
 /// Runs every job until `shutdown`, then lets them finish the work in hand within `worker.drain_timeout_ms`. A dependency
@@ -90,13 +94,23 @@ pub async fn run(
     let health = Health::default();
     let drift = Drift::default();
     let metrics = Arc::new(WorkerMetrics::default());
-    ops::open(&config, &health, (&metrics, &drift), &store, &ledger, stop.clone()).await?;
+    let traces = spike_backends::traces(&config, "spike-worker").context("traces")?;
+    ops::open(&config, &health, (&metrics, &drift, &traces), &store, &ledger, stop.clone()).await?;
     let rebuilder =
         Rebuilder { store: store.clone(), stock: ledger.clone(), inflight_max: config.outbox.inflight_max };
     health.ready.store(true, Ordering::Relaxed);
     let (notices, given) = deadlines::channel();
-    let jobs =
-        Jobs { config, store, ledger, broker, notices, restock: Arc::new(Notify::new()), health, metrics };
+    let jobs = Jobs {
+        config,
+        store,
+        ledger,
+        broker,
+        notices,
+        restock: Arc::new(Notify::new()),
+        health,
+        metrics,
+        traces: traces.clone(),
+    };
 
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));
@@ -127,6 +141,9 @@ pub async fn run(
     jobs.health.ready.store(false, Ordering::Relaxed);
     stopper.stop();
     drain(running, Duration::from_millis(jobs.config.worker.drain_timeout_ms)).await;
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.flush()).await?;
+    }
     Ok(())
 }
 

@@ -135,17 +135,23 @@ impl WorkerMetrics {
         self.job_errors.add_at(job as usize, 1);
     }
 
-    /// The text of a scrape.
-    pub(crate) fn text(&self, health: &Health, drift: &Drift, store: &Store, ledger: &Stock) -> String {
-        let mut page = Page::default();
-        write_process(&mut page);
+    /// Shows all of it, and what it works with.
+    pub(crate) fn write(
+        &self,
+        page: &mut Page,
+        health: &Health,
+        drift: &Drift,
+        store: &Store,
+        ledger: &Stock,
+    ) {
+        write_process(page);
         page.value(&READY, u8::from(health.ready.load(Ordering::Relaxed)));
         page.value(&CONSUMING, u8::from(health.consuming.load(Ordering::Relaxed)));
-        store.write_metrics(&mut page);
-        ledger.write_metrics(&mut page);
-        self.published.write(&mut page);
+        store.write_metrics(page);
+        ledger.write_metrics(page);
+        self.published.write(page);
         for spreads in [&self.batch_orders, &self.write_duration, &self.order_age] {
-            spreads.write(&mut page);
+            spreads.write(page);
         }
         for counts in [
             &self.messages,
@@ -160,10 +166,9 @@ impl WorkerMetrics {
             &self.rebuilds,
             &self.job_errors,
         ] {
-            counts.write(&mut page);
+            counts.write(page);
         }
-        drift.write(&mut page);
-        page.into_text()
+        drift.write(page);
     }
 }
 

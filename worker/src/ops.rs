@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use spike_config::Config;
+use spike_metrics::Page;
 use spike_stock::Stock;
 use spike_store::Store;
 use spike_telemetry::ops::{Check, Ops, serve};
+use spike_trace::Traces;
 use tokio::net::TcpListener;
 
 use crate::drift::Drift;
@@ -30,7 +32,7 @@ pub(crate) struct Health {
 pub(crate) async fn open(
     config: &Config,
     health: &Health,
-    (metrics, drift): (&Arc<WorkerMetrics>, &Drift),
+    (metrics, drift, traces): (&Arc<WorkerMetrics>, &Drift, &Option<Arc<Traces>>),
     store: &Store,
     ledger: &Stock,
     mut stop: Stop,
@@ -43,9 +45,15 @@ pub(crate) async fn open(
         checks: checks(health, store, ledger),
         metrics: Arc::new({
             let (metrics, drift, health) = (metrics.clone(), drift.clone(), health.clone());
-            let (store, ledger) = (store.clone(), ledger.clone());
-            move || metrics.text(&health, &drift, &store, &ledger)
+            let (store, ledger, traces) = (store.clone(), ledger.clone(), traces.clone());
+            move || {
+                let mut page = Page::default();
+                metrics.write(&mut page, &health, &drift, &store, &ledger);
+                spike_trace::write_metrics(traces.as_ref(), &mut page);
+                page.into_text()
+            }
         }),
+        debug: config.telemetry.debug_endpoints,
     };
     tokio::spawn(async move {
         if let Err(error) = serve(listener, ops, async move { stop.wait().await }).await {

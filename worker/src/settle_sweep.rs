@@ -100,9 +100,8 @@ mod tests {
             key: None,
             accepted_at_ms: 1,
         };
-        let entry = |sequence, orders: &[&QueuedOrder]| OutboxEntry {
-            id: EntryId { epoch: 7, sequence },
-            orders: orders.iter().map(|&o| o.clone()).collect(),
+        let entry = |sequence, orders: &[&QueuedOrder]| {
+            OutboxEntry::new(EntryId { epoch: 7, sequence }, orders.iter().map(|&o| o.clone()).collect())
         };
         let (a, b, c) = (order(1), order(2), order(3));
         let entries = [entry(0, &[&a, &b]), entry(1, &[&a, &c])];

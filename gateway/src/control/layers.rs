@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use spike_domain::Reason;
+use spike_trace::Traces;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 
@@ -24,6 +25,7 @@ pub(super) fn around(
     routes: Router,
     cors_origins: &[String],
     on_panic: Arc<dyn Fn() + Send + Sync>,
+    traces: Option<Arc<Traces>>,
 ) -> Router {
     let caught = move |panic: Box<dyn Any + Send>| {
         on_panic();
@@ -34,7 +36,7 @@ pub(super) fn around(
         .method_not_allowed_fallback(async || Refusal::new(Reason::MethodNotAllowed))
         .layer(CatchPanicLayer::custom(caught));
     let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
-    routes.layer(from_fn(render))
+    routes.layer(from_fn_with_state(traces, render))
 }
 
 /// Gives up on requests of `routes` after `limit`; what they were doing is dropped.
@@ -85,7 +87,7 @@ mod tests {
             .route("/api/fine", get(async || Answer::ok(7)))
             .route("/planted", get(async || -> Answer { panic!("planted") }))
             .route("/slow", get(async || -> Answer { std::future::pending().await }));
-        around(within(routes, Duration::from_millis(20)), origins, Arc::new(|| ()))
+        around(within(routes, Duration::from_millis(20)), origins, Arc::new(|| ()), None)
     }
 
     async fn ask(app: Router, method: &str, path: &str, headers: &[(&str, &str)]) -> (Response<()>, Value) {
@@ -127,7 +129,8 @@ mod tests {
         let count = Arc::new(AtomicU64::new(0));
         let counted = count.clone();
         let routes = Router::new().route("/planted", get(async || -> Answer { panic!("planted {}", 1) }));
-        let app = around(routes, &[], Arc::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)));
+        let on_panic = move || _ = counted.fetch_add(1, Ordering::Relaxed);
+        let app = around(routes, &[], Arc::new(on_panic), None);
         let (head, body) = ask(app, "GET", "/planted", &[]).await;
         assert_eq!((head.status().as_u16(), &body["code"]), (500, &1080.into()));
         assert_eq!(count.load(Ordering::Relaxed), 1);

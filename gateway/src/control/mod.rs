@@ -15,6 +15,7 @@ use spike_config::Config;
 use spike_payments::PaymentProvider;
 use spike_stock::Stock;
 use spike_store::Store;
+use spike_trace::Traces;
 
 use crate::tokens::Tokens;
 
@@ -100,6 +101,7 @@ pub struct Control {
     pub config: Arc<Config>,
     /// How long an operator waits for a worker to carry a wish out; 10 s unless a test says otherwise.
     pub worker_wait: Duration,
+    traces: Option<Arc<Traces>>,
     now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     on_panic: Arc<dyn Fn() + Send + Sync>,
 }
@@ -128,6 +130,7 @@ impl Control {
             metrics: Arc::default(),
             config,
             worker_wait,
+            traces: None,
             now_ms,
             on_panic,
         }
@@ -145,6 +148,13 @@ impl Control {
     #[must_use]
     pub fn on_panic(mut self, count: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_panic = Arc::new(count);
+        self
+    }
+
+    /// Where spans go.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Option<Arc<Traces>>) -> Self {
+        self.traces = traces;
         self
     }
 
@@ -170,11 +180,12 @@ pub fn router(control: Arc<Control>) -> Router {
     let limit = Duration::from_millis(control.config.http.request_timeout_ms);
     let config = control.config.clone();
     let (on_panic, metrics) = (control.on_panic.clone(), control.metrics.clone());
+    let traces = control.traces.clone();
     let (waiting, others) = routes::routers(&control);
     // These wait for a worker, and say so themselves when none comes.
     let longer = limit + control.worker_wait;
     let waiting = layers::within(waiting.with_state(control.clone()), longer);
     let others = layers::within(others.with_state(control), limit);
-    layers::around(others.merge(waiting), &config.http.cors_origins, on_panic)
+    layers::around(others.merge(waiting), &config.http.cors_origins, on_panic, traces)
         .layer(from_fn_with_state(metrics, measured::measured))
 }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use spike_domain::Reason;
+use spike_domain::{Reason, TraceContext};
+use spike_trace::{Current, Kind, Span, Traces, new_span_id};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ use super::preconditions::Known;
 use super::refusal::Refusal;
 use crate::envelope;
 use crate::rate_limit::Policy;
-use crate::trace_context::{TRACERESPONSE, TraceContext};
+use crate::trace_context::{self, TRACERESPONSE};
 
 /// Carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -135,12 +136,26 @@ impl IntoResponse for Unrendered {
 }
 
 /// The layer.
-pub(super) async fn render(mut request: Request, next: Next) -> Response {
+pub(super) async fn render(
+    State(traces): State<Option<Arc<Traces>>>,
+    path: Option<MatchedPath>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let request_id = request_id(request.headers());
     let form = form(request.headers());
-    let trace = TraceContext::of(request.headers());
+    let parent = trace_context::of(request.headers());
+    let context = match &traces {
+        Some(traces) => Some(traces.begin(parent)),
+        None => parent.map(|parent| parent.at(new_span_id())),
+    };
+    let traced = traces.zip(context).map(|(traces, context)| {
+        let route = path.as_ref().map_or("none", MatchedPath::as_str);
+        (traces, request_span(context, parent, request.method().as_str(), route, &request_id))
+    });
+    let current = traced.as_ref().and_then(|(traces, span)| Current::new(traces, span.context));
     let (method, path) = (request.method(), request.uri().path());
-    let trace_id = trace.map(tracing::field::display);
+    let trace_id = context.map(|context| format!("{:032x}", context.trace_id));
     let span = tracing::info_span!("request", %request_id, trace_id, %method, path);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     // Pages and files outside the API are sent as they are, whatever is accepted.
@@ -148,7 +163,7 @@ pub(super) async fn render(mut request: Request, next: Next) -> Response {
     let mut response = if strict && form == Form::NotAcceptable {
         Refusal::new(Reason::NotAcceptable).into_response()
     } else {
-        next.run(request).instrument(span.clone()).await
+        Current::within(current, next.run(request).instrument(span.clone())).await
     };
     match response.extensions_mut().remove::<Unrendered>() {
         Some(Unrendered::Answer(build)) => {
@@ -163,10 +178,40 @@ pub(super) async fn render(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    if let Some(trace) = trace {
-        response.headers_mut().insert(TRACERESPONSE, trace.response(fastrand::u64(..)));
+    if let (Some(context), Some(_)) = (context, parent) {
+        response.headers_mut().insert(TRACERESPONSE, trace_context::response(context));
+    }
+    if let Some((traces, span)) = traced {
+        answered(&traces, span, response.status());
     }
     response
+}
+
+/// Few names: the route's pattern, and what is in the path is left out.
+fn request_span(
+    context: TraceContext,
+    parent: Option<TraceContext>,
+    method: &str,
+    route: &str,
+    request_id: &str,
+) -> Span {
+    let parent = parent.map(|parent| parent.span_id);
+    let mut span = Span::begin(context, Kind::Server, format!("{method} {route}"))
+        .with("http.request.method", method.to_owned())
+        .with("http.route", route.to_owned())
+        .with("spike.request_id", request_id.to_owned());
+    (span.context, span.parent) = (context, parent);
+    span
+}
+
+/// Kept where its trace is recorded, or it failed or took long; in the latter case without its SQL.
+fn answered(traces: &Traces, span: Span, status: StatusCode) {
+    let span = span.ended().with("http.response.status_code", i64::from(status.as_u16()));
+    let took = span.end.duration_since(span.start).unwrap_or_default();
+    if span.context.sampled || traces.keeps(status.is_server_error(), took) {
+        let error = status.is_server_error().then(|| format!("status {}", status.as_u16()));
+        traces.record(Span { error, ..span });
+    }
 }
 
 fn refuse(response: &mut Response, refusal: &Refusal, form: Form, request_id: &str) {

@@ -1,6 +1,7 @@
 //! A hot answer on its way to bytes: status, body, and the few headers that hot routes send.
 
 use std::cell::Cell;
+use std::fmt;
 
 use bytes::Bytes;
 use http::header::{
@@ -206,6 +207,16 @@ impl RequestId {
         match self {
             Self::Theirs(value) => value,
             Self::Ours(id) => HeaderValue::from_bytes(&hex(id)).expect("hexadecimal digits"),
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Taken over only where it is plain ASCII.
+            Self::Theirs(value) => f.write_str(value.to_str().unwrap_or_default()),
+            Self::Ours(id) => write!(f, "{id:016x}"),
         }
     }
 }

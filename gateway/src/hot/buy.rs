@@ -21,6 +21,7 @@ use super::listener::canonical;
 use super::measure::Stages;
 use super::press::{self, BadPress};
 use super::service::{announced, read_body, read_what_came};
+use super::traced::Traced;
 use crate::envelope::FieldError;
 use crate::local::clock::Reading;
 use crate::local::{EventLocal, Sale};
@@ -34,6 +35,7 @@ pub async fn buy(
     event: EventId,
     request: Request<Incoming>,
     asked: &Asked,
+    traced: Option<&Traced<'_>>,
 ) -> Answer {
     let Some(batch) = core.event(event) else { return Answer::refuse(core.unknown_event(), asked) };
     let now = core.shared.clock.read();
@@ -58,7 +60,7 @@ pub async fn buy(
         Err(answer) => return answer,
     };
     stages.done(Stage::Body);
-    let answer = reserve(core, &batch, event, buyer, asked).await;
+    let answer = reserve(core, &batch, event, buyer, asked, traced).await;
     stages.done(Stage::Reserve);
     answer
 }
@@ -209,16 +211,29 @@ async fn read_press(
         return Err(over_limit(view, asked));
     }
     let key = press::key_digest(&head.headers).map_err(|bad| bad_press(bad, asked))?;
-    Ok(Buyer { user, order: OrderId::new(now.unix_ms), quantity, key })
+    Ok(Buyer { user, order: OrderId::new(now.unix_ms), quantity, key, trace: None })
 }
 
-async fn reserve(core: &Rc<Core>, batch: &Rc<Batch>, event: EventId, buyer: Buyer, asked: &Asked) -> Answer {
+async fn reserve(
+    core: &Rc<Core>,
+    batch: &Rc<Batch>,
+    event: EventId,
+    mut buyer: Buyer,
+    asked: &Asked,
+    traced: Option<&Traced<'_>>,
+) -> Answer {
     let (order, quantity) = (buyer.order, buyer.quantity);
+    if let Some(traced) = traced {
+        buyer.trace = traced.submitted(order);
+    }
     let outcome = {
         let _under_way = UnderWay::begin(&core.pending);
         fail::fail_point!("hot-reserve");
         batch.submit(core, buyer).await
     };
+    if let Some(traced) = traced {
+        traced.decided();
+    }
     match outcome {
         Some(Ok(ruling)) => ruled(core, batch, event, order, quantity, ruling, asked),
         Some(Err(undecided)) => undecided_answer(core, undecided, event, order, asked),

@@ -15,11 +15,13 @@ use spike_telemetry::Counter;
 use super::answer::RequestIds;
 use super::batch::Batch;
 use super::connection::Connections;
+use super::failed::Seldom;
 use super::lane::Scratch;
 use super::lane::page::{self, Date};
 use super::line::{Line, Look};
 use super::listener;
 use super::measure::Call;
+use super::traced::Budget;
 use super::waiting::Waiting;
 use crate::local::EventLocal;
 use crate::redis::{Link, LinkError};
@@ -55,6 +57,10 @@ pub struct Core {
     pub date: Cell<Date>,
     /// Those who wait for news of their order.
     pub waiting: Waiting,
+    /// Buys that may be recorded.
+    pub trace_budget: Budget,
+    /// Lines about failed buys.
+    pub failed_lines: Seldom,
     tokens: RefCell<TokenCache>,
     now_ms: Cell<u64>,
     generation: Cell<u64>,
@@ -82,6 +88,8 @@ impl Core {
             waiting: Waiting::default(),
             scratch: Scratch::default(),
             date: Cell::new(page::date(0)),
+            trace_budget: Budget::default(),
+            failed_lines: Seldom::default(),
             now_ms: Cell::new(0),
             generation: Cell::new(u64::MAX),
             batches: RefCell::default(),

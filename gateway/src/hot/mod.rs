@@ -11,6 +11,7 @@ pub mod body;
 pub mod buy;
 pub mod connection;
 pub mod core;
+pub mod failed;
 pub mod lane;
 pub mod line;
 pub mod listener;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod service;
 pub mod status;
 pub mod stream;
+pub mod traced;
 pub mod waiting;
 pub mod watched;
 

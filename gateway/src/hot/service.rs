@@ -18,10 +18,12 @@ use spike_telemetry::Counter;
 use super::answer::{Answer, Asked, RequestId, X_REQUEST_ID};
 use super::body::{HotBody, Streaming};
 use super::connection::Connection;
+use super::failed::FailedBuy;
 use super::measure::Measured;
 use super::route::{Route, route};
 use super::status::Which;
 use super::stream::Opened;
+use super::traced::Traced;
 use super::watched::Stage;
 use super::{Core, buy, status, stream};
 use crate::bridge::{ClientAddress, ColdBody, NotCrossed};
@@ -41,14 +43,23 @@ pub async fn answer(
     connection.set_read_whole(request.body().is_end_stream());
     let asked = Asked::read(request.headers(), &core.shared.config.http.cors_origins, &core.request_ids);
     let spare = asked.request_id().clone();
-    let dispatched = dispatch(&core, &connection, route, request, asked);
-    let response = match AssertUnwindSafe(dispatched).catch_unwind().await {
+    let traced = Traced::begin(&core, route, request.headers(), &spare);
+    let dispatched = dispatch(&core, &connection, route, request, asked, traced.as_ref());
+    let mut response = match AssertUnwindSafe(dispatched).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
             core.count(Counter::Panics, 1);
-            panicked(spare)
+            panicked(spare.clone())
         }
     };
+    if let Some(traced) = &traced {
+        traced.answered(&mut response);
+    }
+    if response.status().is_server_error()
+        && let Route::Buy(event) = route
+    {
+        tell_failed(&core, event, &spare, traced.as_ref(), &response);
+    }
     if connection.progress.stage().0 != Stage::Streaming {
         connection.progress.enter(Stage::Idle);
     }
@@ -57,12 +68,35 @@ pub async fn answer(
     Ok(response)
 }
 
+/// Has it written, but not too often.
+#[cold]
+fn tell_failed(
+    core: &Core,
+    event: EventId,
+    request_id: &RequestId,
+    traced: Option<&Traced<'_>>,
+    response: &Response<HotBody>,
+) {
+    if let Some(suppressed) = core.failed_lines.pass(core.now_ms(), core.shared.config.log.hot_per_s) {
+        core.shared.failed_buys.tell(FailedBuy {
+            event,
+            core: core.number,
+            request_id: request_id.to_string(),
+            trace_id: traced.map(Traced::trace_id),
+            status: response.status(),
+            reason: response.body().refused(),
+            suppressed,
+        });
+    }
+}
+
 async fn dispatch(
     core: &Rc<Core>,
     connection: &Connection,
     route: Route,
     request: Request<Incoming>,
     asked: Asked,
+    traced: Option<&Traced<'_>>,
 ) -> Response<HotBody> {
     if !one_host(&request) {
         return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
@@ -75,7 +109,7 @@ async fn dispatch(
             let detail = Some("This route takes a body with Content-Length only.");
             Answer { close: true, ..Answer::refuse_with(Reason::Malformed, detail, &[], None, &asked) }
         }
-        Route::Buy(event) => buy::buy(core, connection, event, request, &asked).await,
+        Route::Buy(event) => buy::buy(core, connection, event, request, &asked, traced).await,
         Route::Page(event) => match page(core, event, request.headers()) {
             Some(answer) => answer,
             None => return Box::pin(cross(core, connection, request, asked)).await,

@@ -42,9 +42,8 @@ mod tests {
             let order = OrderId::new(1_763_800_000_000);
             QueuedOrder { order, user: UserId(user), quantity: 1, key: None, accepted_at_ms: 1 }
         };
-        let mut entry = |(sequence, &size): (u64, &usize)| OutboxEntry {
-            id: EntryId { epoch: 9, sequence },
-            orders: (0..size).map(|_| order()).collect(),
+        let mut entry = |(sequence, &size): (u64, &usize)| {
+            OutboxEntry::new(EntryId { epoch: 9, sequence }, (0..size).map(|_| order()).collect())
         };
         (0..).zip(sizes).map(&mut entry).collect()
     }

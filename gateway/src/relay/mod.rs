@@ -10,6 +10,7 @@ mod metrics;
 mod republish;
 mod sink;
 mod source;
+mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use spike_domain::{EntryId, EventId, OrdersMessage, OutboxEntry, clock};
 use spike_stock::Stock;
 use spike_store::Store;
 use spike_telemetry::Arrow;
+use spike_trace::Traces;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -58,6 +60,8 @@ pub struct RelayDeps {
     pub consumer: String,
     /// What is measured.
     pub metrics: Arc<RelayMetrics>,
+    /// Where spans go.
+    pub traces: Option<Arc<Traces>>,
 }
 
 /// Relays until `shutdown`, then finishes the window under way within 5 s. No error ends it: it tries again.
@@ -97,6 +101,7 @@ struct Relay {
     orders_max: usize,
     window: usize,
     metrics: Arc<RelayMetrics>,
+    traces: Option<Arc<Traces>>,
     linger: Duration,
     poll: Duration,
     stopping: watch::Receiver<bool>,
@@ -134,6 +139,7 @@ impl Relay {
             poll: Duration::from_millis(relay.poll_ms),
             sink: Sink::new(deps.broker, deps.amqp, deps.metrics.clone(), stopping.clone()),
             metrics: deps.metrics,
+            traces: deps.traces,
             ledger: deps.ledger,
             events: deps.events,
             wake: deps.wake,
@@ -198,15 +204,15 @@ impl Relay {
 
     /// Publishes window by window; an entry is acknowledged when the whole of its window is confirmed.
     async fn publish(&mut self, entries: Vec<(EventId, Vec<OutboxEntry>)>, acknowledge: bool) {
-        let messages: Vec<OrdersMessage> =
+        let mut messages: Vec<OrdersMessage> =
             entries.into_iter().flat_map(|(event, entries)| join(event, entries, self.orders_max)).collect();
-        for window in messages.chunks(self.window) {
+        for window in messages.chunks_mut(self.window) {
             Arrow::RelayRead.pass();
-            if !self.sink.publish(window).await {
+            if !self.publish_window(window).await {
                 return;
             }
             Arrow::RelayConfirmed.pass();
-            for message in window {
+            for message in &*window {
                 self.metrics.entries.add(message.entries.len() as u64);
                 self.metrics.orders.add(message.order_count() as u64);
             }
@@ -214,6 +220,16 @@ impl Relay {
                 self.acknowledge(window).await;
             }
         }
+    }
+
+    /// Publishes one; false when the relay is to stop and the window is not confirmed.
+    async fn publish_window(&mut self, window: &mut [OrdersMessage]) -> bool {
+        let publishing = self.traces.as_ref().map(|traces| traced::begin(traces, window));
+        let confirmed = self.sink.publish(window).await;
+        if let (Some(traces), Some(publishing)) = (&self.traces, publishing) {
+            traced::ended(traces, publishing, confirmed);
+        }
+        confirmed
     }
 
     /// Acknowledges a confirmed window, an event at a time.

@@ -51,6 +51,8 @@ impl Following {
             follower_wake: Arc::new(Notify::new()),
             connections: Seats::new(1),
             drain: Drain::default(),
+            traces: None,
+            failed_buys: Default::default(),
             config: Arc::new(config),
         });
         let ledger = Stock::redis(&redis.url(), Timeouts::default()).unwrap();

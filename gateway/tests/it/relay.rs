@@ -74,8 +74,13 @@ impl Outbox {
 
     /// One reserve call, and the wake the hot cores would give.
     async fn buy(&self, users: std::ops::Range<i64>) {
-        let buyer =
-            |user| Buyer { user: UserId(user), order: OrderId::new(now_ms()), quantity: 1, key: None };
+        let buyer = |user| Buyer {
+            user: UserId(user),
+            order: OrderId::new(now_ms()),
+            quantity: 1,
+            key: None,
+            trace: None,
+        };
         let buyers: Vec<Buyer> = users.map(buyer).collect();
         let decided = self.ledger.reserve(EVENT, EPOCH, now_ms(), &buyers).await.unwrap();
         assert!(decided.decisions.iter().all(|decision| *decision == Decision::Accepted));
@@ -102,6 +107,7 @@ impl Outbox {
             wake: Arc::clone(&self.wake),
             consumer: consumer.to_owned(),
             metrics: Arc::default(),
+            traces: None,
         };
         let (stop, stopped) = oneshot::channel();
         Running { stop, task: tokio::spawn(relay::run(deps, async { drop(stopped.await) })) }

@@ -72,6 +72,8 @@ impl Servers {
             follower_wake: Arc::new(Notify::new()),
             connections: Seats::new(1),
             drain: Drain::default(),
+            traces: None,
+            failed_buys: Default::default(),
             config: Arc::new(config),
         });
         let active = watch::channel(Arc::default()).0;

@@ -20,7 +20,7 @@ const OVERLOAD_SECONDS: u32 = 3;
 pub enum Group {
     /// The sold-out answer.
     SoldOut,
-    /// The same with the hot path's metrics and without.
+    /// What metrics and tracing cost: the same with the hot path's metrics and without, accepted buys with tracing and without.
     Metrics,
     /// Accepted buys: CPU, speed, batches.
     Accepted,
@@ -71,6 +71,7 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     }
     if wanted(Group::Metrics) {
         rows.push(rows::metrics::measure(&fresh(dir).await?, effort).await.context("metrics")?);
+        rows.extend(rows::tracing::measure(&fresh(dir).await?, effort).await.context("tracing")?);
     }
     if wanted(Group::Accepted) {
         rows.extend(rows::accepted::measure(&fresh(dir).await?, effort).await.context("accepted")?);

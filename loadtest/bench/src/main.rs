@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod collector;
 mod compare;
 mod contender;
 mod cpu;

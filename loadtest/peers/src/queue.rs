@@ -61,7 +61,7 @@ impl Publisher {
     pub async fn publish(&self, order: QueuedOrder) -> anyhow::Result<()> {
         let id = order.order.to_string();
         // The epoch is all that the worker reads of the entry's id; this pipeline has no entries.
-        let entry = OutboxEntry { id: EntryId { epoch: self.epoch, sequence: 0 }, orders: vec![order] };
+        let entry = OutboxEntry::new(EntryId { epoch: self.epoch, sequence: 0 }, vec![order]);
         let body = OrdersMessage::new(self.event, vec![entry]).encode();
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)

@@ -195,7 +195,7 @@ impl Service {
             return Err(self.answers.over_limit(asked));
         }
         let key = key_digest(headers).map_err(|bad| self.answers.bad_press(bad, asked))?;
-        Ok(Buyer { user, order: OrderId::new(clock::now_ms()), quantity, key })
+        Ok(Buyer { user, order: OrderId::new(clock::now_ms()), quantity, key, trace: None })
     }
 
     /// `Ledger::reserve` with one buyer, but with the script's digest and the keys' names at hand instead of made anew

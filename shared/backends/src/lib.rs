@@ -3,6 +3,7 @@
 //! The one place that knows how a setting becomes a client, so that gateway, worker and every command agree.
 
 mod folder;
+mod traces;
 
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use spike_config::{Backend, Config};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, Store, StoreError};
+pub use traces::traces;
 
 /// The three ports. Clones share what is behind them.
 #[derive(Clone)]

@@ -105,6 +105,15 @@ impl Raw {
         }
     }
 
+    /// A number with or without a fraction, or a text that is one.
+    pub(crate) fn decimal(&self) -> Option<f64> {
+        match self {
+            Self::Env(text) | Self::Toml(Value::String(text)) => text.parse().ok(),
+            #[allow(clippy::cast_precision_loss, reason = "whoever asks takes 0 and 1")]
+            Self::Toml(value) => value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64)),
+        }
+    }
+
     pub(crate) fn flag(&self) -> Option<bool> {
         match self {
             Self::Env(text) => text.parse().ok(),

@@ -120,7 +120,7 @@ pub struct Config {
     pub login: LoginConfig,
     /// The first administrator.
     pub admin: AdminConfig,
-    /// What is counted and measured.
+    /// What is counted and measured, and traces.
     pub telemetry: TelemetryConfig,
     /// The log.
     pub log: LogConfig,
@@ -205,7 +205,7 @@ impl Config {
             auth: AuthConfig::read(reader),
             login: LoginConfig::read(reader),
             admin: AdminConfig::read(reader),
-            telemetry: TelemetryConfig::read(reader),
+            telemetry: TelemetryConfig::read(reader, profile),
             log: LogConfig::read(reader, profile),
             warnings: Vec::new(),
         }

@@ -16,6 +16,10 @@ pub struct LogConfig {
     ///
     /// `SPIKE_LOG_FORMAT`: auto, text or json
     pub format: LogFormat,
+    /// Lines about failed buys that a hot core writes in a second; those left out are counted in the next one.
+    ///
+    /// `SPIKE_LOG_HOT_PER_S`: 0 to 100000
+    pub hot_per_s: u32,
 }
 
 /// How a log line looks.
@@ -37,7 +41,7 @@ impl LogConfig {
             Asked::Auto if profile == Profile::Prod => LogFormat::Json,
             Asked::Auto => LogFormat::Text,
         };
-        Self { level, format }
+        Self { level, format, hot_per_s: s.number("hot_per_s", 0..=100_000) }
     }
 }
 

@@ -186,6 +186,35 @@ impl Section<'_> {
         })
     }
 
+    /// Where something is sent by HTTP; `None` when it is empty.
+    pub(crate) fn http_endpoint(&mut self, key: &str) -> Option<ServerUrl> {
+        let allowed = "an `http://` URL such as `http://127.0.0.1:4318`, or empty".to_owned();
+        self.read(key, allowed, show_url, |raw| {
+            let text = raw.text().ok_or("")?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let url = ServerUrl::parse(&text).ok_or("")?;
+            match () {
+                () if url.scheme == "https" => Err("without TLS: send to a collector beside this process"),
+                () if url.scheme != "http" => Err(""),
+                () if !url.user.is_empty() || url.password.is_some() => Err("without a user"),
+                () if url.has_query => Err("without a query"),
+                () => Ok(Some(url)),
+            }
+        })
+    }
+
+    /// A part of a whole; `None` for the word auto.
+    pub(crate) fn ratio(&mut self, key: &str) -> Option<f64> {
+        self.read(key, "auto, or 0 to 1".to_owned(), show_plain, |raw| {
+            if raw.text().as_deref() == Some("auto") {
+                return Ok(None);
+            }
+            raw.decimal().filter(|ratio| (0.0..=1.0).contains(ratio)).map(Some).ok_or("")
+        })
+    }
+
     pub(crate) fn address_blocks(&mut self, key: &str) -> Vec<AddressBlock> {
         let allowed = "a list of addresses and blocks, such as 10.0.0.0/8".to_owned();
         self.read(key, allowed, show_plain, |raw| {

@@ -91,6 +91,15 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_LOGIN_TABLE_SLOTS", "1000", "a power of two"),
         ("SPIKE_LOG_FORMAT", "xml", "auto, text or json"),
         ("SPIKE_LOG_LEVEL", "", "any text that is not empty"),
+        ("SPIKE_TELEMETRY_OTLP_ENDPOINT", "127.0.0.1:4318", "an `http://` URL"),
+        ("SPIKE_TELEMETRY_OTLP_ENDPOINT", "https://:pw@collector.example", "https://:***@collector.example;"),
+        ("SPIKE_TELEMETRY_OTLP_ENDPOINT", "https://collector.example", "a collector beside this process"),
+        ("SPIKE_TELEMETRY_OTLP_ENDPOINT", "http://a:b@collector.example", "without a user"),
+        ("SPIKE_TELEMETRY_OTLP_ENDPOINT", "http://collector.example?key=1", "without a query"),
+        ("SPIKE_TELEMETRY_SAMPLE_RATIO", "1.01", "auto, or 0 to 1"),
+        ("SPIKE_TELEMETRY_SAMPLE_RATIO", "-0.1", "auto, or 0 to 1"),
+        ("SPIKE_TELEMETRY_SAMPLE_RATIO", "NaN", "auto, or 0 to 1"),
+        ("SPIKE_TELEMETRY_QUEUE_MAX", "63", "64 to 1048576"),
     ];
     for (name, value, shown) in cases {
         check_refused(name, value, shown);
@@ -276,6 +285,22 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         ("SPIKE_ADMIN_EMAIL", ""),
     ];
     assert_eq!(with(&nobody).expect("no administrator is made").admin.email, None);
+}
+
+#[test]
+fn how_much_is_traced_goes_by_the_profile_unless_it_is_said() {
+    let ratio = |env: &[(&str, &str)]| with(env).expect("allowed").telemetry.sample_ratio;
+    assert_eq!((ratio(&[]), ratio(&[("SPIKE_PROFILE", "staging")])), (1.0, 0.1));
+    assert_eq!(ratio(&[("SPIKE_TELEMETRY_SAMPLE_RATIO", "0.25")]), 0.25);
+    let prod = "profile = \"prod\"\n[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n[admin]\nemail = \"\"\n\
+                [payments]\ncallback_secret = \"0123456789abcdef0123456789abcdef\"\n";
+    assert_eq!(with_file(prod, &[]).expect("allowed").telemetry.sample_ratio, 0.01);
+    for (value, ratio) in [("1", 1.0), ("0.5", 0.5), ("\"auto\"", 1.0), ("\"0.5\"", 0.5)] {
+        let file = format!("[telemetry]\nsample_ratio = {value}\n");
+        assert_eq!(with_file(&file, &[]).expect(value).telemetry.sample_ratio, ratio, "{value}");
+    }
+    let endpoint = |url| with(&[("SPIKE_TELEMETRY_OTLP_ENDPOINT", url)]).expect(url).telemetry.otlp_endpoint;
+    assert!(endpoint("").is_none() && endpoint("http://127.0.0.1:4318").is_some());
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod order;
 pub mod payment;
 pub mod reason;
 pub mod revoked;
+pub mod trace;
 
 pub use breaker::Breaker;
 pub use claims::{AccessClaims, Role};
@@ -32,3 +33,4 @@ pub use order::{ClaimState, OrderStatus};
 pub use payment::{AttemptId, AttemptStatus, Verdict};
 pub use reason::Reason;
 pub use revoked::Revoked;
+pub use trace::{OrderTrace, TraceContext};

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EventId, OrderId, UserId};
+use crate::{EventId, OrderId, OrderTrace, UserId};
 
 /// The version this build writes; it reads this one and refuses newer ones with a clear error.
 pub const VERSION: u32 = 1;
@@ -94,9 +94,18 @@ pub struct OutboxEntry {
     pub id: EntryId,
     /// The orders, in the order in which they were accepted. Never empty.
     pub orders: Vec<QueuedOrder>,
+    /// Traces of those orders that are sampled. Optional in the message: a reader that does not know it passes over it, and
+    /// one that is not understood is no trace, for it must never keep an order from its row.
+    #[serde(rename = "c", default, skip_serializing_if = "Vec::is_empty", deserialize_with = "understood")]
+    pub traces: Vec<OrderTrace>,
 }
 
 impl OutboxEntry {
+    /// An entry of which no order is traced.
+    pub fn new(id: EntryId, orders: Vec<QueuedOrder>) -> Self {
+        Self { id, orders, traces: Vec::new() }
+    }
+
     /// Units of all its orders.
     pub fn units(&self) -> u64 {
         self.orders.iter().map(|order| u64::from(order.quantity)).sum()
@@ -165,6 +174,12 @@ impl OrdersMessage {
     }
 }
 
+fn understood<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<OrderTrace>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let traces = value.as_array().into_iter().flatten();
+    Ok(traces.filter_map(|trace| OrderTrace::deserialize(trace).ok()).collect())
+}
+
 /// Integer ids as decimal strings.
 pub(crate) mod decimal {
     use std::fmt::Display;
@@ -187,6 +202,7 @@ pub(crate) mod decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TraceContext;
 
     fn sample() -> OrdersMessage {
         let order = |user, key: Option<&str>| QueuedOrder {
@@ -196,10 +212,8 @@ mod tests {
             key: key.map(str::to_owned),
             accepted_at_ms: 1_763_800_000_001,
         };
-        let entry = OutboxEntry {
-            id: EntryId { epoch: 1_763_800_000_000, sequence: 7 },
-            orders: vec![order(i64::MAX, None), order(2, Some("ab12"))],
-        };
+        let id = EntryId { epoch: 1_763_800_000_000, sequence: 7 };
+        let entry = OutboxEntry::new(id, vec![order(i64::MAX, None), order(2, Some("ab12"))]);
         OrdersMessage::new(EventId(9_007_199_254_740_993), vec![entry])
     }
 
@@ -213,6 +227,43 @@ mod tests {
         assert_eq!(json["entries"][0]["id"], "1763800000000-7");
         assert_eq!(json["entries"][0]["orders"][0]["u"], "9223372036854775807");
         assert_eq!((message.order_count(), message.entries[0].units()), (2, 4));
+    }
+
+    #[test]
+    fn traces_travel_along_and_cost_nothing_where_there_are_none() {
+        let mut traced = sample();
+        assert!(!String::from_utf8(traced.encode()).unwrap().contains("\"c\""));
+        let context = TraceContext { trace_id: 0x4bf9, span_id: 0xb7, sampled: true };
+        traced.entries[0].traces = vec![OrderTrace { order: traced.entries[0].orders[1].order, context }];
+        assert_eq!(OrdersMessage::decode(&traced.encode()).unwrap(), traced);
+        let mut odd: serde_json::Value = serde_json::from_slice(&traced.encode()).unwrap();
+        for (traces, left) in [
+            (serde_json::json!([{"o": "x"}, traced.entries[0].traces[0]]), 1),
+            (serde_json::json!("of a later version"), 0),
+        ] {
+            odd["entries"][0]["c"] = traces;
+            let read = OrdersMessage::decode(&serde_json::to_vec(&odd).unwrap()).unwrap();
+            assert_eq!((read.entries[0].traces.len(), read.order_count()), (left, 2));
+        }
+
+        // A worker of a version that knows nothing of traces.
+        #[derive(Deserialize)]
+        struct Former {
+            id: EntryId,
+            orders: Vec<QueuedOrder>,
+        }
+        let bytes = serde_json::to_vec(&traced.entries[0]).unwrap();
+        let former: Former = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((former.id, former.orders), (traced.entries[0].id, traced.entries[0].orders.clone()));
+    }
+
+    #[test]
+    fn a_message_of_a_gateway_that_knows_nothing_of_traces_is_read() {
+        let former = br#"{"v":1,"event":"5","entries":[{"id":"7-1","orders":[
+            {"o":"019ab3b5-0000-7000-8000-000000000001","u":"2","q":1,"t":3}]}]}"#;
+        let message = OrdersMessage::decode(former).unwrap();
+        assert_eq!((message.event, message.order_count()), (EventId(5), 1));
+        assert!(message.entries[0].traces.is_empty());
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
             let key = buyer.key.as_deref().unwrap_or_default().to_owned();
             args.extend([buyer.user.to_string(), buyer.order.to_string(), buyer.quantity.to_string(), key]);
         }
+        args.extend(crate::reserve::trace_lines(buyers));
         let reply =
             self.call_fenced(&scripts::reserve(event), &EventKeys::new(event).reserve(), &args).await?;
         let elements = strings("reserve", &reply)?;

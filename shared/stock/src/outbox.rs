@@ -192,7 +192,8 @@ fn parse_entry(id: &str, fields: &Value) -> Option<OutboxEntry> {
         return None;
     }
     let orders = entry::parse_orders(field("o")?, field("t")?.parse().ok()?)?;
-    Some(OutboxEntry { id: EntryId::parse(id)?, orders })
+    let traces = field("c").map_or_else(Vec::new, |text| entry::parse_traces(text, &orders));
+    Some(OutboxEntry { traces, ..OutboxEntry::new(EntryId::parse(id)?, orders) })
 }
 
 fn tell(event: EventId, id: &str, item: &Value) {

@@ -1,8 +1,8 @@
 //! A call of `reserve.lua`: its arguments as RESP bytes and its reply's meaning. Used by the hot cores; no IO here.
 
-use spike_domain::{OrderId, UserId};
+use spike_domain::{OrderId, OrderTrace, TraceContext, UserId};
 
-use crate::{Claim, EventKeys, Refused};
+use crate::{Claim, EventKeys, Refused, entry};
 
 /// One buyer of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub struct Buyer {
     pub quantity: u32,
     /// Hash of the client's idempotency key; `None` without one. Hexadecimal, so that it needs no escaping.
     pub key: Option<Box<str>>,
+    /// The trace that the order goes on in, at the span of this call; `None` unless it is sampled.
+    pub trace: Option<Box<TraceContext>>,
+}
+
+impl Buyer {
+    /// The trace with its order, for the outbox.
+    pub fn order_trace(&self) -> Option<OrderTrace> {
+        self.trace.as_deref().map(|&context| OrderTrace { order: self.order, context })
+    }
 }
 
 /// What the script decided for one buyer.
@@ -43,11 +52,13 @@ pub struct Decided {
     pub decisions: Vec<Decision>,
 }
 
-/// Appends `EVALSHA sha 6 KEYS… epoch now buyers…` to `out` as RESP.
+/// Appends `EVALSHA sha 6 KEYS… epoch now buyers… [traces]` to `out` as RESP.
 pub fn encode(out: &mut Vec<u8>, sha: &str, keys: &EventKeys, epoch: u64, now_ms: u64, buyers: &[Buyer]) {
     let mut number = itoa::Buffer::new();
     out.push(b'*');
-    out.extend_from_slice(number.format(3 + 6 + 2 + 4 * buyers.len()).as_bytes());
+    let traces = trace_lines(buyers);
+    let words = 3 + 6 + 2 + 4 * buyers.len() + usize::from(traces.is_some());
+    out.extend_from_slice(number.format(words).as_bytes());
     out.extend_from_slice(b"\r\n$7\r\nEVALSHA\r\n");
     bulk(out, sha.as_bytes());
     bulk(out, b"6");
@@ -63,6 +74,19 @@ pub fn encode(out: &mut Vec<u8>, sha: &str, keys: &EventKeys, epoch: u64, now_ms
         bulk(out, number.format(buyer.quantity).as_bytes());
         bulk(out, buyer.key.as_deref().unwrap_or("").as_bytes());
     }
+    if let Some(lines) = traces {
+        bulk(out, lines.as_bytes());
+    }
+}
+
+/// The script's last argument; `None`, and nothing allocated, when nobody's trace is sampled.
+pub(crate) fn trace_lines(buyers: &[Buyer]) -> Option<String> {
+    let traced = buyers.iter().filter(|buyer| buyer.trace.is_some()).count();
+    (traced > 0).then(|| {
+        let mut lines = String::with_capacity(traced * entry::TRACE_LINE_LEN);
+        buyers.iter().filter_map(Buyer::order_trace).for_each(|trace| entry::put_trace(&mut lines, &trace));
+        lines
+    })
 }
 
 /// Appends one bulk string.
@@ -165,12 +189,22 @@ mod tests {
     #[test]
     fn a_call_is_one_well_formed_command() {
         let keys = EventKeys::new(EventId(5));
-        let buyers =
-            [Buyer { user: UserId(42), order: OrderId::new(1), quantity: 2, key: Some("ab".into()) }];
-        let mut out = Vec::new();
-        encode(&mut out, "f".repeat(40).as_str(), &keys, 9, 10, &buyers);
-        let parsed = redis::parse_redis_value(&out).unwrap();
-        let words: Vec<String> = redis::from_redis_value(parsed).unwrap();
+        let order = OrderId::new(1);
+        let mut buyers =
+            [Buyer { user: UserId(42), order, quantity: 2, key: Some("ab".into()), trace: None }];
+        let words = |buyers: &[Buyer]| -> Vec<String> {
+            let mut out = Vec::new();
+            encode(&mut out, "f".repeat(40).as_str(), &keys, 9, 10, buyers);
+            redis::from_redis_value(redis::parse_redis_value(&out).unwrap()).unwrap()
+        };
+        let untraced = words(&buyers);
+        let context = TraceContext { trace_id: 0x4bf9, span_id: 0xb7, sampled: true };
+        buyers[0].trace = Some(Box::new(context));
+        let traced = words(&buyers);
+        assert_eq!(traced[..2], ["EVALSHA".to_owned(), "f".repeat(40)]);
+        assert_eq!(traced[2..15], untraced[2..], "nothing else changes");
+        assert_eq!(traced[15..], [format!("{order} {context}")]);
+        let words = untraced;
         assert_eq!(words.len(), 15);
         assert_eq!(words[3], "spike:{5}:meta");
         assert_eq!(words[9..12], ["9", "10", "42"].map(str::to_owned));

@@ -84,5 +84,5 @@ fn entry(epoch: u64, number: usize, size: usize) -> OutboxEntry {
         let key = Some(format!("{at:064x}"));
         QueuedOrder { order: OrderId::new(accepted_at_ms), user, quantity: 1, key, accepted_at_ms }
     });
-    OutboxEntry { id: EntryId { epoch, sequence: number as u64 }, orders: orders.collect() }
+    OutboxEntry::new(EntryId { epoch, sequence: number as u64 }, orders.collect())
 }

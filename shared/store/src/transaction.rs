@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use spike_domain::{Breaker, EventId};
 use spike_metrics::words::Statements;
+use spike_trace::{Current, Kind, Span, current};
 
 use crate::backend::{Access, Conn};
 use crate::events::{self, EventRow};
@@ -150,7 +151,11 @@ impl Store {
         }
         let (breaker, metrics) = (self.breaker.clone(), self.metrics.clone());
         let (about, since) = (Statements::Health, Instant::now());
-        Ok(Session { connection: Some(acquired?), for_the_pool: true, breaker, metrics, about, since })
+        let span = current().map(|current| {
+            let span = current.child(Kind::Client, "database");
+            (current, span)
+        });
+        Ok(Session { connection: Some(acquired?), for_the_pool: true, breaker, metrics, about, since, span })
     }
 
     /// A session whose statements may take as long as the call. A server's is closed after it, rather than
@@ -231,6 +236,8 @@ pub(crate) struct Session {
     metrics: Arc<DatabaseMetrics>,
     about: Statements,
     since: Instant,
+    /// Where the caller's work is traced.
+    span: Option<(Current, Span)>,
 }
 
 impl Session {
@@ -260,6 +267,12 @@ impl Session {
     pub fn release_after<T>(mut self, result: &Result<T>) {
         breaker::judge(&self.breaker, result);
         self.metrics.called(self.about, self.since.elapsed(), result);
+        if let Some((current, span)) = self.span.take() {
+            // What a caller got wrong is no failure of the database.
+            let failed = result.as_ref().err().filter(|error| error.transient());
+            let span = span.with("db.collection.name", self.about.word());
+            current.end(span, failed.map(ToString::to_string));
+        }
         if self.for_the_pool && !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }

@@ -1,7 +1,8 @@
-//! What a process tells about itself: its log, and its operations port with its health and its metrics, which are counted in
-//! `spike-metrics`.
+//! What a process tells about itself: its log, and its operations port with its health, its metrics, which are counted in
+//! `spike-metrics`, and what helps to find out where time and memory go.
 
 mod arrow;
+mod debug;
 mod heap;
 mod log;
 pub mod ops;

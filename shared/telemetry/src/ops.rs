@@ -21,6 +21,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::debug;
+
 /// Longest wait for one dependency.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ pub struct Ops {
     pub checks: Vec<Check>,
     /// The text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether `/debug/` answers: the log's level, profiles, the heap.
+    pub debug: bool,
 }
 
 /// One dependency and how to ask it.
@@ -91,12 +95,14 @@ pub async fn serve(
 
 /// The routes, for a process that serves them itself.
 pub fn router(ops: Ops) -> Router {
+    let debug = if ops.debug { debug::router() } else { Router::new() };
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .with_state(ops)
+        .merge(debug)
 }
 
 async fn readyz(State(ops): State<Ops>) -> Response {
@@ -180,6 +186,7 @@ mod tests {
             ready: Arc::new(AtomicBool::new(ready)),
             checks,
             metrics: Arc::new(|| "a_total 1\n".to_owned()),
+            debug: false,
         }
     }
 

@@ -6,6 +6,7 @@ use spike_broker::{Delivery, Tag};
 use spike_domain::{
     EntryId, EventId, OrderStatus, OrdersMessage, OutboxEntry, QueuedOrder, message::BadMessage,
 };
+use spike_trace::Current;
 
 /// Messages of one event.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct EventBatch {
     pub(crate) messages: Vec<Delivery>,
     /// The entries of all messages, each once: a message delivered twice does not write twice.
     pub(crate) entries: Vec<OutboxEntry>,
+    /// What its writing is shown under, where that is traced.
+    pub(crate) current: Option<Current>,
     /// Which message brought an entry.
     origin: HashMap<EntryId, usize>,
 }
@@ -109,7 +112,7 @@ pub(crate) fn regroup(orders: &[(EntryId, &QueuedOrder)]) -> Vec<OutboxEntry> {
     for &(id, order) in orders {
         match entries.last_mut() {
             Some(entry) if entry.id == id => entry.orders.push(order.clone()),
-            _ => entries.push(OutboxEntry { id, orders: vec![order.clone()] }),
+            _ => entries.push(OutboxEntry::new(id, vec![order.clone()])),
         }
     }
     entries
@@ -129,7 +132,7 @@ mod tests {
             key: None,
             accepted_at_ms: 1,
         };
-        OutboxEntry { id: EntryId { epoch: 7, sequence }, orders: users.iter().map(order).collect() }
+        OutboxEntry::new(EntryId { epoch: 7, sequence }, users.iter().map(order).collect())
     }
 
     fn delivery(tag: u64, body: Vec<u8>) -> Delivery {
@@ -172,9 +175,6 @@ mod tests {
         assert_eq!(waiting.tags(), [Tag(8), Tag(9), Tag(10)]);
         assert_eq!(waiting.message_of(third.id).unwrap().message_id, "m10");
 
-        assert_eq!(
-            regroup(&five.orders()[1..2]),
-            [OutboxEntry { id: first.id, orders: first.orders[1..].to_vec() }]
-        );
+        assert_eq!(regroup(&five.orders()[1..2]), [OutboxEntry::new(first.id, first.orders[1..].to_vec())]);
     }
 }

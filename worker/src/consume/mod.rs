@@ -22,11 +22,13 @@ use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EventId, OrderStatus};
 use spike_metrics::words::{Job, SettledBy};
 use spike_telemetry::Arrow;
+use spike_trace::{Current, Kind};
 use tokio::time::Instant;
 
 use crate::Jobs;
 use crate::onward::Onward;
 use crate::stop::Stop;
+use crate::traced::Processing;
 use batch::Batch;
 pub(crate) use batch::EventBatch;
 use waiting::{PutOff, Waiting};
@@ -197,12 +199,20 @@ impl<'a> Consuming<'a> {
 
     /// Writes the parts of an event one after the other.
     fn write(&self, event: EventId, parts: Vec<EventBatch>, stop: &Stop) -> BoxFuture<'a, Outcome> {
-        let (writer, metrics, stop, alone) = (self.writer, &self.jobs.metrics, stop.clone(), parts.len() > 1);
+        let (writer, jobs, stop, alone) = (self.writer, self.jobs, stop.clone(), parts.len() > 1);
+        let metrics = &jobs.metrics;
         async move {
             let mut outcome = Outcome { event, parts: Vec::with_capacity(parts.len()), alone };
-            for part in parts {
+            for mut part in parts {
                 let since = Instant::now();
-                let result = writer.write(event, &part, stop.clone()).await;
+                let processing = Processing::begin(jobs.traces.as_ref(), event, &part);
+                part.current = processing.as_ref().and_then(Processing::current);
+                let written = writer.write(event, &part, stop.clone());
+                let result = Current::within(part.current.clone(), written).await;
+                if let Some(processing) = processing {
+                    let error = result.as_ref().err().map(ToString::to_string);
+                    processing.end(error.as_deref());
+                }
                 metrics.wrote(&part, result.as_ref().ok(), since.elapsed());
                 outcome.parts.push((part, result));
             }
@@ -349,7 +359,12 @@ impl<'a> Consuming<'a> {
 /// Takes written entries out of the outbox. A refusal is fine: the settle sweep comes back to them.
 async fn settle(jobs: &Jobs, event: EventId, batch: EventBatch, written: Written) {
     let entries = batch.settleable(&written.rows);
-    match jobs.ledger.settle(event, written.epoch, &entries).await {
+    let span = batch.current.as_ref().map(|current| current.child(Kind::Client, "settle"));
+    let settled = jobs.ledger.settle(event, written.epoch, &entries).await;
+    if let (Some(current), Some(span)) = (&batch.current, span) {
+        current.end(span, settled.as_ref().err().map(ToString::to_string));
+    }
+    match settled {
         Ok(units) => {
             jobs.metrics.settled(SettledBy::Consumer, units);
             Arrow::WorkerSettled.pass();

@@ -177,7 +177,7 @@ mod tests {
                 key: None,
                 accepted_at_ms: 1,
             };
-            let entry = OutboxEntry { id: EntryId { epoch: 7, sequence: tag }, orders: vec![order] };
+            let entry = OutboxEntry::new(EntryId { epoch: 7, sequence: tag }, vec![order]);
             let (body, message_id) = (OrdersMessage::new(event, vec![entry]).encode(), format!("m{tag}"));
             let (trail, tag) = (Trail::default(), Tag(tag));
             batch.add(Delivery { body, message_id, redelivered: false, delivery_count: 0, trail, tag });

@@ -69,7 +69,7 @@ async fn an_event_that_cannot_adopt_holds_up_no_other_and_is_written_when_it_can
     let stuck = scheduled_event(&sale.store, 5).await;
     let order =
         QueuedOrder { order: OrderId::new(1), user: UserId(1), quantity: 1, key: None, accepted_at_ms: 1 };
-    let entry = OutboxEntry { id: EntryId { epoch: 1, sequence: 0 }, orders: vec![order.clone()] };
+    let entry = OutboxEntry::new(EntryId { epoch: 1, sequence: 0 }, vec![order.clone()]);
     sale.publish_of(stuck, &[entry]).await;
 
     let begun = Instant::now();

@@ -185,5 +185,5 @@ fn any_entry() -> OutboxEntry {
         key: None,
         accepted_at_ms: 1,
     };
-    OutboxEntry { id: spike_domain::EntryId { epoch: 1, sequence: 0 }, orders: vec![order] }
+    OutboxEntry::new(spike_domain::EntryId { epoch: 1, sequence: 0 }, vec![order])
 }

@@ -274,7 +274,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 
 /// An entry of another epoch, as a message that was under way during a rebuild.
 pub fn entry_of(epoch: u64, entry: &OutboxEntry) -> OutboxEntry {
-    OutboxEntry { id: EntryId { epoch, ..entry.id }, orders: entry.orders.clone() }
+    OutboxEntry::new(EntryId { epoch, ..entry.id }, entry.orders.clone())
 }
 
 pub fn buyer(user: i64, key: Option<String>) -> Buyer {
@@ -283,6 +283,7 @@ pub fn buyer(user: i64, key: Option<String>) -> Buyer {
         order: OrderId::new(now_ms()),
         quantity: 1,
         key: key.map(String::into_boxed_str),
+        trace: None,
     }
 }
 

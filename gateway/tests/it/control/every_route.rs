@@ -250,7 +250,7 @@ async fn written(api: &Api, event: EventId, user: UserId) -> OrderId {
     let row = api.store.event(event).await.unwrap().unwrap();
     let order = OrderId::new(1_763_800_000_000);
     let queued = QueuedOrder { order, user, quantity: 1, key: None, accepted_at_ms: 1_763_800_000_000 };
-    let entry = OutboxEntry { id: EntryId { epoch: row.epoch, sequence: 1 }, orders: vec![queued] };
+    let entry = OutboxEntry::new(EntryId { epoch: row.epoch, sequence: 1 }, vec![queued]);
     api.store.insert_entries(event, &[entry]).await.unwrap();
     order
 }

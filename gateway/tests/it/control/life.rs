@@ -140,7 +140,7 @@ async fn a_reconciliation_names_what_does_not_add_up() {
     let worker = operations::watch(api.store.clone(), api.ledger.clone());
     api.post(&format!("/admin/spike/events/{event}/warmup"), Some(&admin), &json!({})).await;
     let epoch = api.ledger.meta(event).await.unwrap().unwrap().epoch;
-    let press = |user| Buyer { user, order: OrderId::new(now_ms()), quantity: 2, key: None };
+    let press = |user| Buyer { user, order: OrderId::new(now_ms()), quantity: 2, key: None, trace: None };
     let (first, second) = (press(ann), press(bob));
     api.ledger.reserve(event, epoch, now_ms(), std::slice::from_ref(&first)).await.unwrap();
     let entries = api.ledger.entries(event, None, 10).await.unwrap().entries;
@@ -183,7 +183,7 @@ async fn an_old_order_is_answered_from_the_database() {
     let order = OrderId::new(now_ms());
     let queued = spike_domain::QueuedOrder { order, user: ann, quantity: 2, key: None, accepted_at_ms: 1 };
     let id = spike_domain::EntryId { epoch, sequence: 0 };
-    api.store.insert_entries(event, &[spike_domain::OutboxEntry { id, orders: vec![queued] }]).await.unwrap();
+    api.store.insert_entries(event, &[spike_domain::OutboxEntry::new(id, vec![queued])]).await.unwrap();
 
     let mine = format!("/spike/events/{event}/orders/mine");
     let found = api.get(&format!("{mine}?wait=30s"), Some(&token)).await;
@@ -222,6 +222,8 @@ pub fn gateway(api: &Api) -> Arc<Shared> {
         follower_wake: Arc::new(Notify::new()),
         connections: Seats::new(1),
         drain: Drain::default(),
+        traces: None,
+        failed_buys: Default::default(),
         config,
     });
     let events = watch::channel(Arc::default()).0;

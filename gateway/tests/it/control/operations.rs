@@ -111,7 +111,7 @@ async fn a_sale_is_run_and_its_figures_always_add_up() {
 /// Two units for `user`, as a hot core takes them.
 async fn accept(api: &Api, event: EventId, user: UserId) {
     let epoch = api.ledger.meta(event).await.unwrap().unwrap().epoch;
-    let buyer = Buyer { user, order: OrderId::new(now_ms()), quantity: 2, key: None };
+    let buyer = Buyer { user, order: OrderId::new(now_ms()), quantity: 2, key: None, trace: None };
     api.ledger.reserve(event, epoch, now_ms(), &[buyer]).await.unwrap();
 }
 

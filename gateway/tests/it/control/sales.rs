@@ -162,7 +162,7 @@ pub(super) async fn written_at(
     let order = OrderId::new(accepted_at_ms + u64::try_from(number).unwrap());
     let queued = QueuedOrder { order, user, quantity: 2, key: None, accepted_at_ms };
     let id = EntryId { epoch: row.epoch, sequence: u64::try_from(number).unwrap() };
-    let entry = OutboxEntry { id, orders: vec![queued] };
+    let entry = OutboxEntry::new(id, vec![queued]);
     let outcome = api.store.insert_entries(event, &[entry]).await.unwrap();
     assert_eq!(outcome.outcomes.len(), 1, "{outcome:?}");
     order

@@ -91,6 +91,8 @@ impl HotCore {
             follower_wake: Arc::new(Notify::new()),
             connections: Seats::new(config.http.connections_max),
             drain: Drain::default(),
+            traces: None,
+            failed_buys: Default::default(),
             config,
         });
         shared.tokens.revocations().mark_loaded();

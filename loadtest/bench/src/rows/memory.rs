@@ -110,6 +110,7 @@ async fn buyers_in_redis(ring: &Ring, event: EventId) -> anyhow::Result<f64> {
             order: OrderId::new(now),
             quantity: 1,
             key: None,
+            trace: None,
         };
         let buyers: Vec<Buyer> = (first..first + CALL).map(buyer).collect();
         let decided = ledger.reserve(event, epoch, now, &buyers).await?;

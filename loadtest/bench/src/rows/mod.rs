@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod sale;
 pub mod scenarios;
 pub mod sold_out;
+pub mod tracing;
 
 /// How thorough a comparison is.
 #[derive(Debug, Clone, Copy)]

@@ -42,6 +42,8 @@ impl Gateway {
             follower_wake: Arc::new(Notify::new()),
             connections: Seats::new(config.http.connections_max),
             drain: Drain::default(),
+            traces: None,
+            failed_buys: Default::default(),
             config: Arc::new(config),
         });
         shared.tokens.revocations().mark_loaded();

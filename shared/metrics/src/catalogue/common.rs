@@ -29,6 +29,9 @@ pub const ALL: &[Family] = &[
     BROKER_CONFIRM_DURATION,
     BROKER_MESSAGES,
     BROKER_ERRORS,
+    TRACE_SPANS_EXPORTED,
+    TRACE_SPANS_DROPPED,
+    TRACE_SPANS_FAILED,
 ];
 
 /// What is running.
@@ -123,4 +126,20 @@ pub const BROKER_MESSAGES: Family =
 pub const BROKER_ERRORS: Family = Family::counter(
     "spike_broker_publish_errors_total",
     "Windows of messages that were not confirmed; they are published again.",
+);
+
+/// Spans that arrived.
+pub const TRACE_SPANS_EXPORTED: Family = Family::counter(
+    "spike_trace_spans_exported_total",
+    "Spans that the collector has taken. All three stay at 0 where traces are off.",
+);
+/// Spans that found the queue full.
+pub const TRACE_SPANS_DROPPED: Family = Family::counter(
+    "spike_trace_spans_dropped_total",
+    "Spans that found the queue full (telemetry.queue_max); a buy with its ledger call counts as one.",
+);
+/// Spans that were lost on the way.
+pub const TRACE_SPANS_FAILED: Family = Family::counter(
+    "spike_trace_spans_failed_total",
+    "Spans that the collector did not take; they are not sent again.",
 );

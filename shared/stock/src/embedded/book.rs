@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use spike_domain::{ClaimState, EntryId, EventDef, LedgerState, OrderId, OutboxEntry, QueuedOrder, UserId};
+use spike_domain::{
+    ClaimState, EntryId, EventDef, LedgerState, OrderId, OrderTrace, OutboxEntry, QueuedOrder, UserId,
+};
 
 use super::group::Group;
 use crate::reserve::{Buyer, Decided, Decision};
@@ -104,7 +106,8 @@ impl Book {
         let mut orders = Vec::new();
         let decisions: Vec<Decision> =
             buyers.iter().map(|buyer| self.decide(buyer, limit, now_ms, &mut orders)).collect();
-        let entry = self.write(orders);
+        let traces = traces_of(buyers, &orders);
+        let entry = self.write(orders, traces);
         let stock = self.figures().stock;
         Ok((Decided { version, stock, decisions }, entry))
     }
@@ -197,7 +200,7 @@ impl Book {
                 true
             })
             .collect();
-        Ok((counted, self.write(taken)))
+        Ok((counted, self.write(taken, Vec::new())))
     }
 
     /// Whether the fence is open.
@@ -384,12 +387,13 @@ impl Book {
     }
 
     /// Puts accepted orders into the outbox as one entry of this epoch.
-    fn write(&mut self, orders: Vec<QueuedOrder>) -> Option<OutboxEntry> {
+    fn write(&mut self, orders: Vec<QueuedOrder>, traces: Vec<OrderTrace>) -> Option<OutboxEntry> {
         if orders.is_empty() {
             return None;
         }
         let epoch = self.header.as_ref().expect("a book that takes orders has a header").epoch;
-        let entry = OutboxEntry { id: EntryId { epoch, sequence: self.next_sequence }, orders };
+        let id = EntryId { epoch, sequence: self.next_sequence };
+        let entry = OutboxEntry { id, orders, traces };
         self.next_sequence += 1;
         let before = self.outbox.insert(entry.id, entry.clone());
         assert!(before.is_none(), "entry ids are unique over epochs");
@@ -411,4 +415,10 @@ impl Book {
     fn figures_mut(&mut self) -> &mut Figures {
         self.header.as_mut().and_then(|header| header.figures.as_mut()).expect("checked by the caller")
     }
+}
+
+/// The traces of what was accepted. They are for the relay of this life: the journal does not keep them.
+fn traces_of(buyers: &[Buyer], accepted: &[QueuedOrder]) -> Vec<OrderTrace> {
+    let traced = buyers.iter().filter_map(Buyer::order_trace);
+    traced.filter(|trace| accepted.iter().any(|order| order.order == trace.order)).collect()
 }

@@ -206,7 +206,7 @@ mod tests {
     fn entry(sequence: u64) -> OutboxEntry {
         let order = OrderId::new(sequence);
         let order = QueuedOrder { order, user: UserId(1), quantity: 2, key: None, accepted_at_ms: 3 };
-        OutboxEntry { id: EntryId { epoch: 9, sequence }, orders: vec![order] }
+        OutboxEntry::new(EntryId { epoch: 9, sequence }, vec![order])
     }
 
     fn accept(journal: &mut Journal, entry: &OutboxEntry) {

@@ -68,7 +68,7 @@ pub fn decode(bytes: &[u8]) -> Option<(Read, usize)> {
         ACCEPTED => {
             let id = cursor.id()?;
             let orders = (0..cursor.u32()?).map(|_| cursor.order()).collect::<Option<Vec<_>>>()?;
-            Read::Accepted(event, OutboxEntry { id, orders })
+            Read::Accepted(event, OutboxEntry::new(id, orders))
         }
         SETTLED => Read::Settled(event, (0..cursor.u32()?).map(|_| cursor.id()).collect::<Option<Vec<_>>>()?),
         _ => return None,

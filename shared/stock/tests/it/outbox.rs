@@ -1,10 +1,14 @@
 //! The outbox as the relay reads it.
 
-use spike_domain::{EntryId, EventId, OutboxEntry, UserId};
+use spike_domain::{EntryId, EventId, OutboxEntry, TraceContext, UserId};
 
-use crate::server::{EPOCH, Server, both};
+use crate::server::{EPOCH, Server, both, buyer};
 
-both!(entries_are_delivered_once_a_group_and_stay_until_settled, pages_cover_the_stream,);
+both!(
+    entries_are_delivered_once_a_group_and_stay_until_settled,
+    pages_cover_the_stream,
+    traces_of_accepted_orders_stay_with_their_entry,
+);
 
 const EVENT: EventId = EventId(7);
 
@@ -106,4 +110,23 @@ async fn an_entry_of_another_program_or_version_is_passed_over_and_stays() {
         after = Some(EntryId::parse(&next).expect("an id of the stream"));
     }
     assert_eq!((found, unreadable), (vec![1, 2], 4), "also by pages, of which one holds nothing of ours");
+}
+
+async fn traces_of_accepted_orders_stay_with_their_entry(server: Server) {
+    server.open(EVENT, 2, 3, 1000).await;
+    let context = |span_id| TraceContext { trace_id: 0x4bf9, span_id, sampled: true };
+    let mut buyers = [buyer(1, 1, None), buyer(2, 1, Some("k")), buyer(3, 1, None)];
+    buyers[1].trace = Some(Box::new(context(2)));
+    buyers[2].trace = Some(Box::new(context(3)));
+    let decided = server.stock.reserve(EVENT, EPOCH, 7, &buyers).await.unwrap();
+    assert_eq!((decided.stock, decided.decisions.len()), (0, 3), "the third finds nothing left");
+    let entries = server.stock.read_new(EVENT, "a", 10).await.unwrap();
+    assert_eq!((entries.len(), entries[0].orders.len()), (1, 2));
+    assert_eq!(entries[0].traces, [buyers[1].order_trace().unwrap()], "and has no trace in the entry");
+    assert_eq!(server.stock.read_pending(EVENT, "a", "0", 10).await.unwrap(), entries);
+    assert_eq!(
+        server.stock.entries(EVENT, None, 10).await.unwrap().entries,
+        entries,
+        "published again with it"
+    );
 }

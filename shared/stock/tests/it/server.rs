@@ -117,5 +117,11 @@ pub fn def(event: EventId, total: u32, per_user_limit: u32) -> EventDef {
 }
 
 pub fn buyer(user: i64, quantity: u32, key: Option<&str>) -> Buyer {
-    Buyer { user: UserId(user), order: OrderId::new(1_763_800_000_000), quantity, key: key.map(Into::into) }
+    Buyer {
+        user: UserId(user),
+        order: OrderId::new(1_763_800_000_000),
+        quantity,
+        key: key.map(Into::into),
+        trace: None,
+    }
 }

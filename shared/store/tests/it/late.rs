@@ -27,7 +27,7 @@ pub async fn an_adopted_order_in_two_entries_is_one_row(store: &Store) {
     let adopted = order(1);
     let id = EntryId { epoch: sale.epoch - 1, sequence: 4 };
     let entries =
-        [OutboxEntry { id, orders: vec![adopted.clone()] }, sale.entry(1, std::slice::from_ref(&adopted))];
+        [OutboxEntry::new(id, vec![adopted.clone()]), sale.entry(1, std::slice::from_ref(&adopted))];
     let outcome = store.insert_entries(sale.event, &entries).await.unwrap();
     assert_eq!((outcome.outcomes, outcome.foreign), (vec![(adopted.order, Pending)], vec![]));
     assert_eq!(sale.live_and_markers().await, (1, 0));

@@ -129,7 +129,7 @@ async fn take(
         Step::Replay(which, old) => {
             let Some(life) = model.pick(which) else { return Ok(()) };
             let epoch = if *old { sale.epoch - 1 } else { sale.epoch };
-            let entry = OutboxEntry { id: EntryId { epoch, sequence: 9 }, orders: vec![life.order.clone()] };
+            let entry = OutboxEntry::new(EntryId { epoch, sequence: 9 }, vec![life.order.clone()]);
             let outcome = store.insert_entries(sale.event, &[entry]).await.unwrap();
             prop_assert_eq!(
                 (outcome.outcomes, outcome.foreign),
@@ -140,7 +140,7 @@ async fn take(
             let (late, verdict) =
                 (order_of(*user, *units), if *counted { Adopted::Counted } else { Adopted::Rejected });
             let id = EntryId { epoch: sale.epoch - 1, sequence: 1 };
-            let entry = OutboxEntry { id, orders: vec![late.clone()] };
+            let entry = OutboxEntry::new(id, vec![late.clone()]);
             prop_assert_eq!(store.insert_entries(sale.event, &[entry]).await.unwrap().foreign, [id]);
             done(store.insert_adopted(sale.event, sale.epoch, &[(late.clone(), verdict)]).await.unwrap());
             if *counted { model.accept(late) } else { model.end_without_stock(late, Rejected) }

@@ -63,7 +63,7 @@ impl<'a> Sale<'a> {
 
     /// An entry of this epoch.
     pub fn entry(&self, sequence: u64, orders: &[QueuedOrder]) -> OutboxEntry {
-        OutboxEntry { id: EntryId { epoch: self.epoch, sequence }, orders: orders.to_vec() }
+        OutboxEntry::new(EntryId { epoch: self.epoch, sequence }, orders.to_vec())
     }
 
     /// Inserts one entry of this epoch.

@@ -31,7 +31,7 @@ fn order(user: i64, quantity: u32, key: Option<&str>) -> QueuedOrder {
 
 fn entry(sequence: u64, orders: &[&QueuedOrder]) -> OutboxEntry {
     let orders = orders.iter().map(|&order| order.clone()).collect();
-    OutboxEntry { id: EntryId { epoch: 3, sequence }, orders }
+    OutboxEntry::new(EntryId { epoch: 3, sequence }, orders)
 }
 
 fn claim_of(plan: &LedgerPlan, user: i64) -> Option<Claim> {
