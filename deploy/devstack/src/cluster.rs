@@ -106,10 +106,13 @@ impl RedisCluster {
         let became = |node: usize, role: &str| {
             self.nodes[node].command(&["INFO", "replication"]).is_ok_and(|info| info.contains(role))
         };
-        // Refused until the replica and its master know of each other.
-        let asked = || self.nodes[replica].command(&["CLUSTER", "FAILOVER"]).is_ok();
         let done = poll(START_DEADLINE, || {
-            (became(replica, "role:master") && became(master, "role:slave") || (asked() && false)).then_some(())
+            let done = became(replica, "role:master") && became(master, "role:slave");
+            if !done {
+                // Refused until the replica and its master know of each other.
+                let _ = self.nodes[replica].command(&["CLUSTER", "FAILOVER"]);
+            }
+            done.then_some(())
         });
         ensure!(done.is_some(), "node {replica} has not taken over from node {master}");
         Ok(replica)
@@ -119,13 +122,13 @@ impl RedisCluster {
     ///
     /// # Errors
     /// As [`RedisServer::command`].
-    pub fn begin_move(&self, key: &str, to: usize) -> anyhow::Result<Move<'_>> {
+    pub fn begin_move(&self, key: &str, to: usize) -> anyhow::Result<SlotMove<'_>> {
         let from = self.master_of(key)?;
         let slot = self.nodes[from].command(&["CLUSTER", "KEYSLOT", key])?;
         let (from_id, to_id) = (self.id(from)?, self.id(to)?);
         self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])?;
         self.nodes[from].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])?;
-        Ok(Move { cluster: self, slot, from, to, to_id })
+        Ok(SlotMove { cluster: self, slot, from, to, to_id })
     }
 
     fn id(&self, node: usize) -> anyhow::Result<String> {
@@ -176,7 +179,7 @@ impl RedisCluster {
 
 /// A slot on its way from one node to another.
 #[derive(Debug)]
-pub struct Move<'a> {
+pub struct SlotMove<'a> {
     cluster: &'a RedisCluster,
     slot: String,
     from: usize,
@@ -184,7 +187,7 @@ pub struct Move<'a> {
     to_id: String,
 }
 
-impl Move<'_> {
+impl SlotMove<'_> {
     /// Carries a key over; one that is not there is no error.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ mod tmpfs;
 pub mod fixture;
 
 pub use chaos::{ChaosProxy, Fault};
-pub use cluster::RedisCluster;
+pub use cluster::{RedisCluster, SlotMove};
 pub use keeper::spawn_bound;
 pub use mariadb::{MariaDbOptions, MariaDbServer};
 pub use port::free as free_port;
