@@ -159,16 +159,13 @@ impl RedisCluster {
             let (state, replication) =
                 (node.command(&["CLUSTER", "INFO"])?, node.command(&["INFO", "replication"])?);
             let roles = node.command(&["CLUSTER", "NODES"])?.matches("slave").count();
-            let linked = replication.contains("master_link_status:up") || replication.contains("state=online");
+            let linked =
+                replication.contains("master_link_status:up") || replication.contains("state=online");
             Ok(state.contains("cluster_state:ok") && roles == MASTERS && linked)
         })
     }
 
-    fn until(
-        &self,
-        what: &str,
-        done: impl Fn(&RedisServer) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<()> {
+    fn until(&self, what: &str, done: impl Fn(&RedisServer) -> anyhow::Result<bool>) -> anyhow::Result<()> {
         let all = || self.nodes.iter().all(|node| done(node).unwrap_or(false)).then_some(());
         match poll(START_DEADLINE, all) {
             Some(()) => Ok(()),

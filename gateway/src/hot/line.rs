@@ -77,7 +77,11 @@ impl Line {
         let failures = Cell::new(0);
         if redis.cluster {
             let timeout = Duration::from_millis(redis.connect_timeout_ms);
-            return Self::Cluster { cluster: Cluster::new(redis.seeds(), timeout, on_reconnect), failures, copies };
+            return Self::Cluster {
+                cluster: Cluster::new(redis.seeds(), timeout, on_reconnect),
+                failures,
+                copies,
+            };
         }
         Self::Redis { link: Link::new(), failures, copies }
     }

@@ -54,7 +54,11 @@ struct Node {
 impl Cluster {
     /// The cluster that `seeds` belong to; [`Cluster::run`] connects. `on_reconnect` is told of every connection to a node
     /// after its first.
-    pub fn new(seeds: Vec<RedisEndpoint>, connect_timeout: Duration, on_reconnect: impl Fn() + 'static) -> Self {
+    pub fn new(
+        seeds: Vec<RedisEndpoint>,
+        connect_timeout: Duration,
+        on_reconnect: impl Fn() + 'static,
+    ) -> Self {
         Self(Rc::new(Inner {
             seeds,
             connect_timeout,
@@ -84,7 +88,9 @@ impl Cluster {
         };
         let mut kept = node.link.call_kept(false, &encode, copies).await;
         for _ in 0..REDIRECTS_MAX {
-            let Ok(Some(redirect)) = kept.as_ref().map(|kept| Redirect::of(&kept.reply, &node.place)) else { break };
+            let Ok(Some(redirect)) = kept.as_ref().map(|kept| Redirect::of(&kept.reply, &node.place)) else {
+                break;
+            };
             let asking = matches!(redirect, Redirect::Ask { .. });
             node = self.follow(redirect);
             self.until_up(&node.link).await;
@@ -183,7 +189,9 @@ impl Cluster {
                         self.adopt(table);
                         return Ok(());
                     }
-                    None => failed = std::io::Error::other(format!("{}:{} knows of no slots", place.0, place.1)),
+                    None => {
+                        failed = std::io::Error::other(format!("{}:{} knows of no slots", place.0, place.1))
+                    }
                 },
                 Err(error) => failed = error,
             }
@@ -202,7 +210,8 @@ impl Cluster {
 
     fn adopt(&self, table: SlotTable) {
         if *self.0.table.borrow() != table {
-            let masters: Vec<String> = table.masters().iter().map(|(host, port)| format!("{host}:{port}")).collect();
+            let masters: Vec<String> =
+                table.masters().iter().map(|(host, port)| format!("{host}:{port}")).collect();
             tracing::info!(?masters, "the Redis Cluster's slots have changed");
         }
         *self.0.table.borrow_mut() = table;

@@ -286,8 +286,11 @@ pub fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
 
 fn wait(out: &mut Vec<u8>, copies: Copies) {
     let (mut replicas, mut timeout_ms) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let words =
-        [&b"WAIT"[..], replicas.format(copies.replicas).as_bytes(), timeout_ms.format(copies.timeout_ms).as_bytes()];
+    let words = [
+        &b"WAIT"[..],
+        replicas.format(copies.replicas).as_bytes(),
+        timeout_ms.format(copies.timeout_ms).as_bytes(),
+    ];
     command(out, &words);
 }
 

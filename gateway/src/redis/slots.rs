@@ -204,14 +204,21 @@ mod tests {
     #[test]
     fn redirections_are_read_and_nothing_else_is_one() {
         let of = |text| Redirect::of(&error(text), &at("here", 1));
-        assert_eq!(of("MOVED 3999 127.0.0.1:6381"), Some(Redirect::Moved { slot: 3_999, to: at("127.0.0.1", 6_381) }));
+        assert_eq!(
+            of("MOVED 3999 127.0.0.1:6381"),
+            Some(Redirect::Moved { slot: 3_999, to: at("127.0.0.1", 6_381) })
+        );
         assert_eq!(of("MOVED 0 ::1:6381"), Some(Redirect::Moved { slot: 0, to: at("::1", 6_381) }));
         assert_eq!(of("ASK 3999 :6381"), Some(Redirect::Ask { to: at("here", 6_381) }));
-        for text in ["MOVED", "MOVED 1", "MOVED x h:1", "MOVED 16384 h:1", "MOVED 1 h", "MOVED 1 h:x", "ERR 1 h:1"] {
+        for text in
+            ["MOVED", "MOVED 1", "MOVED x h:1", "MOVED 16384 h:1", "MOVED 1 h", "MOVED 1 h:x", "ERR 1 h:1"]
+        {
             assert_eq!(of(text), None, "{text}");
         }
         assert_eq!(Redirect::of(&bulk("MOVED 1 h:1"), &at("here", 1)), None);
-        for text in ["MOVED 1 h:1", "CLUSTERDOWN The cluster is down", "TRYAGAIN x", "LOADING x", "READONLY x"] {
+        for text in
+            ["MOVED 1 h:1", "CLUSTERDOWN The cluster is down", "TRYAGAIN x", "LOADING x", "READONLY x"]
+        {
             assert!(not_there(&error(text)), "{text}");
         }
         assert!(!not_there(&error("NOSCRIPT No matching script.")) && !not_there(&bulk("ASK")));

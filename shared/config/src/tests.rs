@@ -340,7 +340,10 @@ fn a_redis_cluster_is_named_by_its_nodes_and_has_one_database() {
     assert_eq!(places, [("10.0.0.1", 7000), ("10.0.0.2", 7001), ("::1", 7002)]);
     assert!(seeds.iter().all(|seed| seed.user.as_deref() == Some("app") && seed.password.is_some()));
     let text = cluster("redis://10.0.0.1:7000/3").expect_err("database 3").to_string();
-    assert!(text.starts_with("SPIKE_REDIS_URL") && text.contains("database 0 while redis.cluster is true"), "{text}");
+    assert!(
+        text.starts_with("SPIKE_REDIS_URL") && text.contains("database 0 while redis.cluster is true"),
+        "{text}"
+    );
 }
 
 #[test]

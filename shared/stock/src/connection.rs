@@ -224,7 +224,8 @@ impl Cluster {
         let any = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
         let reply = self.judge(self.present().route_command(ask, any).await)?;
         let nobody = "no node is known to have the slot of the event";
-        master_in(&reply, slot).ok_or_else(|| RedisError::from((ErrorKind::ClusterConnectionNotFound, nobody)))
+        master_in(&reply, slot)
+            .ok_or_else(|| RedisError::from((ErrorKind::ClusterConnectionNotFound, nobody)))
     }
 }
 
@@ -250,7 +251,11 @@ mod tests {
     #[test]
     fn the_master_of_a_slot_is_read_of_its_range() {
         let node = |host: &str, port| {
-            Value::Array(vec![Value::BulkString(host.into()), Value::Int(port), Value::BulkString("id".into())])
+            Value::Array(vec![
+                Value::BulkString(host.into()),
+                Value::Int(port),
+                Value::BulkString("id".into()),
+            ])
         };
         let range = |first, last, nodes: Vec<Value>| {
             Value::Array([vec![Value::Int(first), Value::Int(last)], nodes].concat())

@@ -91,8 +91,9 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
             let key = buyer.key.as_deref().unwrap_or_default().to_owned();
             args.extend([buyer.user.to_string(), buyer.order.to_string(), buyer.quantity.to_string(), key]);
         }
-        let reply =
-            self.call_fenced(&scripts::reserve(event, epoch), &EventKeys::new(event).reserve(), &args).await?;
+        let reply = self
+            .call_fenced(&scripts::reserve(event, epoch), &EventKeys::new(event).reserve(), &args)
+            .await?;
         let elements = strings("reserve", &reply)?;
         crate::reserve::decode(elements.iter().map(Vec::as_slice), buyers.len())
             .ok_or_else(|| StockError::reply("reserve", &reply))?

@@ -164,7 +164,8 @@ fn a_node_that_takes_nothing_now_has_done_nothing() {
     node.answer(otherwise(port, |_| ":1\r\n".into()));
     on_a_core(node.port, async |cluster| {
         until_ok(&cluster).await;
-        for error in ["CLUSTERDOWN The cluster is down", "TRYAGAIN x", "LOADING x", "READONLY x", "MOVED 7 x"] {
+        for error in ["CLUSTERDOWN The cluster is down", "TRYAGAIN x", "LOADING x", "READONLY x", "MOVED 7 x"]
+        {
             node.answer(otherwise(port, move |_| format!("-{error}\r\n")));
             assert_eq!(get(&cluster, None).await, Err(LinkError::Down), "{error}");
         }

@@ -72,8 +72,7 @@ impl Bench {
             let ledger = self.stock.for_rebuild(EVENT).await.unwrap();
             ledger.begin(EVENT, epoch).await.unwrap();
             ledger.load(EVENT, epoch, &[], &[]).await.unwrap();
-            let opening =
-                Opening { state: LedgerState::Open, stock: 100, inflight: 0, cap: 1000, def: &def };
+            let opening = Opening { state: LedgerState::Open, stock: 100, inflight: 0, cap: 1000, def: &def };
             ledger.open(EVENT, epoch, &opening).await.unwrap();
             ledger.load_fenced(EVENT, epoch).await.unwrap();
         });
@@ -95,7 +94,12 @@ impl Bench {
         .await;
     }
 
-    async fn until(&self, event: &EventLocal, user: i64, wanted: impl Fn(&Result<Decided, Undecided>) -> bool) {
+    async fn until(
+        &self,
+        event: &EventLocal,
+        user: i64,
+        wanted: impl Fn(&Result<Decided, Undecided>) -> bool,
+    ) {
         let until = Instant::now() + PATIENCE;
         loop {
             let outcome = self.buy(event, user).await;

@@ -103,7 +103,10 @@ async fn the_life_of_an_order(stock: &Stock, event: EventId) {
     assert_eq!(stock.claimed_orders(event).await.unwrap(), [order]);
     let counted = stock.adopt(event, EPOCH, 7, &entries[0].orders).await.unwrap();
     assert_eq!(counted, [true]);
-    assert_eq!(stock.settle(event, EPOCH, &[settled(&entries[0], |_| ClaimState::Pending)]).await.unwrap(), 1);
+    assert_eq!(
+        stock.settle(event, EPOCH, &[settled(&entries[0], |_| ClaimState::Pending)]).await.unwrap(),
+        1
+    );
     let ended = |state| [EndedOrder { user: UserId(1), order, state }];
     stock.mark(event, &ended(ClaimState::Paid)).await.unwrap();
     let claim = stock.lookup(event, UserId(1)).await.unwrap().0.unwrap();
@@ -128,7 +131,10 @@ async fn a_new_master_is_behind_the_fence_and_so_is_an_old_one_that_comes_back()
     let deposed = stock.for_rebuild(event).await.unwrap();
     let second = cluster.fail_over(first).unwrap();
     fenced(&stock, event, EPOCH).await;
-    assert!(deposed.load_fenced(event, EPOCH).await.is_err(), "a rebuild does not go on with a deposed master");
+    assert!(
+        deposed.load_fenced(event, EPOCH).await.is_err(),
+        "a rebuild does not go on with a deposed master"
+    );
     assert_eq!(loaded(&cluster, event, EPOCH), [first]);
     rebuild(&stock, event, EPOCH + 1).await;
     accepts(&stock, event, EPOCH + 1, 2).await;

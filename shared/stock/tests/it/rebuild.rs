@@ -36,7 +36,10 @@ async fn a_restarted_redis_sells_nothing_until_it_is_rebuilt() {
         [Decision::Accepted]
     );
     closed(server.reserve(other, &[(2, 1, None)]).await);
-    assert!(!server.stock.fence_open_now(other).await.unwrap(), "rebuilding one event opens only its own fence");
+    assert!(
+        !server.stock.fence_open_now(other).await.unwrap(),
+        "rebuilding one event opens only its own fence"
+    );
 }
 
 async fn a_rebuild_goes_through_its_steps_once_and_in_order(server: Server) {
