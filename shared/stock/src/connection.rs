@@ -21,6 +21,8 @@ use crate::stock::Timeouts;
 const DELAY_MAX: Duration = Duration::from_secs(1);
 /// Tries of one command on a cluster after the first: a redirection is one.
 const RETRIES: u32 = 3;
+/// Longest wait for a connection to subscribe on: of a cluster another node is asked then.
+const SUBSCRIBE_WAIT: Duration = Duration::from_secs(2);
 /// A cluster's connections are made anew at most this often.
 const RENEW_GAP: Duration = Duration::from_secs(1);
 
@@ -115,7 +117,9 @@ impl Servers {
             // One that is away is not asked again and again.
             Kind::Cluster(seeds) => Client::open(seeds[fastrand::usize(..seeds.len())].clone())?,
         };
-        let mut subscription = client.get_async_pubsub().await?;
+        let silent = |_| RedisError::from((ErrorKind::Io, "Redis takes no subscription"));
+        let taken = tokio::time::timeout(SUBSCRIBE_WAIT, client.get_async_pubsub());
+        let mut subscription = taken.await.map_err(silent)??;
         subscription.subscribe(channel).await?;
         Ok(subscription)
     }

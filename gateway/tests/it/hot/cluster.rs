@@ -16,6 +16,8 @@ use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Opening, Stock};
 
+use super::core::{HotCore, Wishes};
+
 const EVENT: EventId = EventId(7);
 const EPOCH: u64 = 1_763_800_000_000;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -181,4 +183,17 @@ fn a_buy_that_no_replica_has_is_not_told() {
         })
         .await;
     });
+}
+
+#[test]
+fn one_server_that_no_replica_follows_tells_nobody_of_an_order() {
+    let env = [("SPIKE_REDIS_WAIT_REPLICAS", "1"), ("SPIKE_HOT_REDIS_TIMEOUT_MS", "2000")];
+    let env = env.map(|(name, value)| (name, value.to_owned())).into();
+    let core = HotCore::start_with(Wishes { env, stock: 1, ..Wishes::default() });
+    let (token, mut client) = (core.token(1), core.client());
+    for _ in 0..2 {
+        let pressed = client.buy(&token, "Idempotency-Key: press-1\r\n", "");
+        assert_eq!((pressed.status, pressed.reason().as_str()), (503, "outcome-unknown"));
+    }
+    assert_eq!(client.buy(&core.token(2), "", "").reason(), "sold-out", "which nobody can lose by");
 }
