@@ -184,15 +184,13 @@ impl Cluster {
             let endpoint = self.0.seeds[0].at(place.0.clone(), place.1);
             let wait = TABLE_WAIT_MAX.min(self.0.connect_timeout);
             match link::ask(&endpoint, wait, &[b"CLUSTER", b"SLOTS"]).await {
-                Ok(reply) => match SlotTable::read(&reply, &place) {
-                    Some(table) => {
+                Ok(reply) => {
+                    if let Some(table) = SlotTable::read(&reply, &place) {
                         self.adopt(table);
                         return Ok(());
                     }
-                    None => {
-                        failed = std::io::Error::other(format!("{}:{} knows of no slots", place.0, place.1))
-                    }
-                },
+                    failed = std::io::Error::other(format!("{}:{} knows of no slots", place.0, place.1));
+                }
                 Err(error) => failed = error,
             }
         }
