@@ -86,7 +86,7 @@ impl System {
     fn at_rest(&self, event: EventId) -> Conservation {
         // No answer in time is not at rest either: the disk of a busy machine may keep Redis waiting.
         let number = |command: &[&str]| -> Option<i64> {
-            let text = self.redis.command(command).ok()?;
+            let text = self.ask_redis(command).ok()?;
             Some(text.parse().unwrap_or_else(|_| panic!("{command:?}: {text:?}")))
         };
         let key = |part: &str| format!("spike:{{{event}}}:{part}");

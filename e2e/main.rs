@@ -12,6 +12,7 @@ mod bad_configuration;
 mod bodies;
 mod books;
 mod callers;
+mod cluster;
 mod commands;
 mod crowd;
 mod dead_letters;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spike_config::Config;
-use spike_devstack::{RedisServer, fixture, free_port};
+use spike_devstack::{RedisCluster, RedisServer, fixture, free_port};
 use spike_domain::clock::{now_ms, rfc3339};
 use spike_domain::{EventId, OrderId, Role, SessionId, UserId};
 use spike_gateway::tokens::Tokens;
@@ -26,6 +26,8 @@ const PASSWORD: &str = "correct horse battery staple";
 pub struct System {
     /// Its Redis, to be killed at will.
     pub redis: RedisServer,
+    /// The other nodes, where `redis` is one of a cluster.
+    pub cluster: Option<RedisCluster>,
     /// Its gateway.
     pub gateway: Process,
     /// Its worker.
@@ -155,7 +157,13 @@ impl System {
         let session = http::call(http, "POST", "/api/v1/auth/login", &[], Some(&login));
         assert_eq!(session.status, 200, "{session:?}");
         let admin = session.json()["data"]["access_token"].as_str().expect("a token").to_owned();
-        Self { redis, gateway, worker, http, gateway_ops, store, runtime, tokens, admin }
+        Self { redis, cluster: None, gateway, worker, http, gateway_ops, store, runtime, tokens, admin }
+    }
+
+    /// Asks Redis about a key, from outside.
+    pub fn ask_redis(&self, words: &[&str]) -> anyhow::Result<String> {
+        let own = || self.redis.command(words);
+        self.cluster.as_ref().map_or_else(own, |cluster| cluster.command(words).or_else(|_| own()))
     }
 
     /// Another worker on the same servers.

@@ -51,7 +51,7 @@ fn routes(c: &mut Criterion) {
 }
 
 fn reserve_codec(c: &mut Criterion) {
-    let (keys, sha) = (EventKeys::new(EventId(42)), scripts::reserve(EventId(42)).sha);
+    let (keys, sha) = (EventKeys::new(EventId(42)), scripts::reserve(EventId(42), 1).sha);
     let mut group = c.benchmark_group("reserve codec");
     for n in [1, 8, 32, 128] {
         let buyers: Vec<Buyer> = (1..=n)

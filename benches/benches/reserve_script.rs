@@ -61,7 +61,7 @@ async fn open(ledger: &Ledger<MultiplexedConnection>, event: EventId, stock: u32
     let stock = u64::from(stock);
     let opening = Opening { state: LedgerState::Open, stock, inflight: 0, cap: u64::MAX >> 12, def: &def };
     ledger.open(event, EPOCH, &opening).await.expect("after load");
-    ledger.load_fenced(event).await.expect("after open");
+    ledger.load_fenced(event, EPOCH).await.expect("after open");
 }
 
 criterion_group!(script, reserve_script);

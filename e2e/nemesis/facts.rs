@@ -133,7 +133,7 @@ fn quiet(arena: &Arena, event: EventId) -> Option<bool> {
         let row = arena.system.store.event(event).await.ok()??;
         let meta = arena.ledger.meta(event).await.ok()??;
         let entries = arena.ledger.entries(event, None, 1).await.ok()?.entries;
-        let fence = arena.ledger.fence_open(event).await.ok()?;
+        let fence = arena.ledger.fence_open_now(event).await.ok()?;
         Some(fence && meta.epoch == row.epoch && meta.inflight == Some(0) && entries.is_empty())
     })
 }

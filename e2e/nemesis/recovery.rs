@@ -73,7 +73,7 @@ fn open(arena: &Arena, on_sale: &[EventId]) -> bool {
     let stands = async |event: EventId| {
         let row = arena.system.store.event(event).await.ok()??;
         let meta = arena.ledger.meta(event).await.ok()??;
-        let fence = arena.ledger.fence_open(event).await.ok()?;
+        let fence = arena.ledger.fence_open_now(event).await.ok()?;
         Some(fence && meta.epoch == row.epoch && Some(meta.state) == row.state.ledger())
     };
     arena.system.runtime.block_on(async {

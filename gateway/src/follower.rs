@@ -123,6 +123,7 @@ impl Follower {
         let views = self.ledger.views(&ids).await?;
         let mut ledgers = HashMap::with_capacity(ids.len());
         let mut unreadable = HashSet::new();
+        let mut failed = None;
         for (id, view) in ids.into_iter().zip(views) {
             match self.read_ledger(id, view).await {
                 Ok(Some(ledger)) => drop(ledgers.insert(id, ledger)),
@@ -133,6 +134,11 @@ impl Follower {
                         tracing::error!(event = %id, %error, "a ledger cannot be read; its event does not sell");
                     }
                     unreadable.insert(id);
+                }
+                // In a cluster the others may be on masters that answer; of this one what was seen last stays.
+                Err(error) if self.ledger.sharded() => {
+                    ledgers.extend(self.ledgers.get(&id).map(|seen| (id, seen.clone())));
+                    failed = Some(error);
                 }
                 Err(error) => return Err(error),
             }
@@ -147,7 +153,7 @@ impl Follower {
             }
             news
         });
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// A ledger with its document, which is asked for again only when the version has moved.

@@ -153,7 +153,7 @@ async fn look(
             oldest = oldest.into_iter().chain(at_ms).min();
         }
         entries += length;
-        if !stock.fence_open(event).await? {
+        if !stock.fence_open_now(event).await? {
             unfenced.insert(event);
         }
     }

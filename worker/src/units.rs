@@ -64,7 +64,9 @@ async fn nothing_on_its_way(jobs: &Jobs, found: UnitsToMove) -> Result<bool, Sto
         return Ok(false);
     }
     let outbox = jobs.ledger.entries(event, None, 1).await?;
-    Ok(outbox.entries.is_empty() && outbox.unreadable == 0 && jobs.ledger.fence_open(event).await?)
+    Ok(outbox.entries.is_empty()
+        && outbox.unreadable == 0
+        && jobs.ledger.fence_open(event, found.epoch).await?)
 }
 
 fn at_rest(meta: &Meta, epoch: u64) -> bool {

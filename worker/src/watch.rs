@@ -87,13 +87,19 @@ impl Watch {
             tracing::warn!(error = format!("{error:#}"), "schedules not followed");
         }
         let events = self.watched.events(&self.jobs).await?;
+        let listed = self.jobs.ledger.events().await;
+        let mut failed = listed.as_ref().err().filter(|error| away(error)).map(ToString::to_string);
         self.failing.retain(|failing, _| events.iter().any(|event| event.id == *failing));
         for event in events {
             if stop.asked() {
                 break;
             }
             match self.need_of(&event).await {
-                Ok(Need::Nothing) => {}
+                Ok(Need::Nothing) => self.list(&event, listed.as_deref().ok()).await,
+                Err(error) if away(&error) && self.jobs.ledger.sharded() => {
+                    // The other events may be on masters that answer.
+                    failed = Some(format!("event {}: {error}", event.id));
+                }
                 Err(error) if away(&error) => return Err(error.into()),
                 Err(error) => tracing::error!(event = %event.id, %error, "ledger not looked at"),
                 Ok(Need::Transition(state)) => {
@@ -106,7 +112,23 @@ impl Watch {
                 Ok(Need::Rebuild(why)) => self.rebuild(event.id, why).await?,
             }
         }
-        Ok(())
+        match failed {
+            Some(error) => anyhow::bail!(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts an event with a ledger back on the list: in a cluster the list is on another master perhaps, which may have
+    /// lost it alone.
+    async fn list(&self, event: &WatchedEvent, listed: Option<&[EventId]>) {
+        let missing = listed.is_some_and(|listed| !listed.contains(&event.id));
+        if !missing || event.state.ledger().is_none() {
+            return;
+        }
+        match self.jobs.ledger.list(event.id).await {
+            Ok(()) => tracing::info!(event = %event.id, "the event is on the list of ledgers again"),
+            Err(error) => tracing::warn!(event = %event.id, %error, "the event is not put on the list"),
+        }
     }
 
     /// Warms up and closes the events whose time has come, by the clock that windows go by.
@@ -136,7 +158,7 @@ impl Watch {
             }
             read => read?,
         };
-        let fence_open = self.jobs.ledger.fence_open(event.id).await?;
+        let fence_open = self.jobs.ledger.fence_open(event.id, event.epoch).await?;
         Ok(need(event, meta.as_ref(), fence_open))
     }
 

@@ -56,6 +56,8 @@ async fn search(jobs: &Jobs, watched: &[WatchedEvent]) -> anyhow::Result<Vec<Eve
             }
             // One that cannot be read must not hide the others.
             Err(error @ StockError::Reply { .. }) => tracing::error!(%event, %error, "outbox not readable"),
+            // Nor one whose master is away.
+            Err(error) if jobs.ledger.sharded() => tracing::warn!(%event, %error, "outbox not looked at"),
             Err(error) => return Err(error.into()),
         }
     }

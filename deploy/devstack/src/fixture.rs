@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::folder::fresh;
-use crate::{MariaDbServer, RabbitServer, RedisOptions, RedisServer};
+use crate::{MariaDbServer, RabbitServer, RedisCluster, RedisOptions, RedisServer};
 
 /// The folder of a running stack to use instead of starting servers.
 const SHARED_STACK: &str = "SPIKE_TEST_STACK";
@@ -22,6 +22,11 @@ static RABBIT: OnceLock<RabbitServer> = OnceLock::new();
 /// A Redis for this test alone, with the shipped profile; it ends when the value is dropped.
 pub fn redis() -> RedisServer {
     RedisServer::start(&folder("redis"), RedisOptions::default()).expect("a private Redis")
+}
+
+/// A Redis Cluster for this test alone, of three masters with a replica each; it ends when the value is dropped.
+pub fn redis_cluster() -> RedisCluster {
+    RedisCluster::start(&folder("redis-cluster")).expect("a private Redis Cluster")
 }
 
 /// The MariaDB that every test of this process shares: do not stop it.

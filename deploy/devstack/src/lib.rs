@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`], [`MariaDbServer`], [`RabbitServer`]: one server each, with the faults a test plants
 //!   (`kill9`, `restart`, `pause`, `resume`).
+//! - [`RedisCluster`]: three Redis masters, each with a replica.
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
 //! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
 //! - [`ChaosProxy`]: a network between a client and a server, which breaks on request.
@@ -13,6 +14,7 @@
 //! - [`fixture`]: what a test calls; shares the expensive servers within a process or within a `make test`.
 
 mod chaos;
+mod cluster;
 mod folder;
 mod keeper;
 mod mariadb;
@@ -28,6 +30,7 @@ mod tmpfs;
 pub mod fixture;
 
 pub use chaos::{ChaosProxy, Fault};
+pub use cluster::{RedisCluster, SlotMove};
 pub use keeper::spawn_bound;
 pub use mariadb::{MariaDbOptions, MariaDbServer};
 pub use port::free as free_port;

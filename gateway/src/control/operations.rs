@@ -135,7 +135,7 @@ async fn shown(control: &Control, row: &EventRow) -> Result<bool> {
     let event = row.def.id;
     let Some(meta) = control.ledger.meta(event).await? else { return Ok(false) };
     let stands = Some(meta.state) == row.state.ledger() && meta.epoch == row.epoch && meta.stock.is_some();
-    Ok(stands && (row.state != EventState::Open || control.ledger.fence_open(event).await?))
+    Ok(stands && (row.state != EventState::Open || control.ledger.fence_open(event, row.epoch).await?))
 }
 
 #[cfg(test)]

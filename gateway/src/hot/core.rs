@@ -24,7 +24,7 @@ use super::measure::Call;
 use super::traced::Budget;
 use super::waiting::Waiting;
 use crate::local::EventLocal;
-use crate::redis::{Link, LinkError};
+use crate::redis::LinkError;
 use crate::shared::{DrainPhase, Shared};
 use crate::tokens::{Access, Lookup, TokenCache};
 
@@ -71,12 +71,10 @@ impl Core {
     /// A core that has not started.
     pub fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
         Rc::new(Self {
-            line: match shared.embedded.clone() {
-                Some(ledger) => {
-                    let timeout = Duration::from_millis(shared.config.hot.redis_timeout_ms);
-                    Line::Embedded { ledger, timeout }
-                }
-                None => Line::Redis { link: Link::new(), failures: Cell::new(0) },
+            line: {
+                let counters = shared.clone();
+                let reconnected = move || counters.counters.add(Counter::RedisReconnects, 1);
+                Line::new(&shared.config, shared.embedded.clone(), reconnected)
             },
             tokens: RefCell::new(TokenCache::new(shared.config.hot.token_cache_slots)),
             metrics: shared.counters.of_core(number),
@@ -215,7 +213,11 @@ async fn serve(shared: Arc<Shared>, number: usize, listener: std::net::TcpListen
     monoio::spawn(core.clone().tick_forever());
     let linked = core.clone();
     monoio::spawn(async move {
-        let Line::Redis { link, .. } = &linked.line else { return };
+        let link = match &linked.line {
+            Line::Redis { link, .. } => link,
+            Line::Cluster { cluster, .. } => return cluster.run().await,
+            Line::Embedded { .. } => return,
+        };
         let redis = &linked.shared.config.redis;
         let timeout = Duration::from_millis(redis.connect_timeout_ms);
         let (first, counting) = (Cell::new(true), linked.clone());

@@ -1,16 +1,21 @@
-//! A core's line to the ledger: its own pipelined connection to Redis, or the embedded ledger's thread.
+//! A core's line to the ledger: its own pipelined connections to Redis or a cluster of them, or the embedded ledger's
+//! thread.
 
 use std::cell::Cell;
 use std::time::Duration;
 
+use spike_config::Config;
 use spike_domain::{EventState, UserId};
-use spike_stock::reserve::{Buyer, Decided, decode, encode};
+use spike_stock::reserve::{Buyer, Decided, Decision, decode, encode};
 use spike_stock::{Claim, EmbeddedLedger, StockError};
 
 use super::batch::Undecided;
 use crate::local::EventLocal;
 use crate::redis::link::command;
-use crate::redis::{Link, LinkError, Reply};
+use crate::redis::{Cluster, Copies, Kept, Link, LinkError, Reply};
+
+/// Replicas may take so much of the time for a reply: other calls on the connection wait as long.
+const COPIES_WAIT_PART: u64 = 4;
 
 /// What the batches and the status polls of a core ask.
 pub enum Line {
@@ -20,6 +25,17 @@ pub enum Line {
         link: Link,
         /// Calls in a row that Redis answered with an error of its own.
         failures: Cell<u64>,
+        /// Replicas that must have a buy, where any are wanted.
+        copies: Option<Copies>,
+    },
+    /// Redis Cluster: the event's slot says which master.
+    Cluster {
+        /// The connections.
+        cluster: Cluster,
+        /// As for one server.
+        failures: Cell<u64>,
+        /// As for one server.
+        copies: Option<Copies>,
     },
     /// This process.
     Embedded {
@@ -49,6 +65,27 @@ impl Look {
 }
 
 impl Line {
+    /// The line that the settings want. `on_reconnect` is told of every connection to a node of a cluster after its first.
+    pub fn new(config: &Config, embedded: Option<EmbeddedLedger>, on_reconnect: impl Fn() + 'static) -> Self {
+        let (redis, hot) = (&config.redis, &config.hot);
+        if let Some(ledger) = embedded {
+            return Self::Embedded { ledger, timeout: Duration::from_millis(hot.redis_timeout_ms) };
+        }
+        let timeout_ms = (hot.redis_timeout_ms / COPIES_WAIT_PART).max(1);
+        let copies =
+            (redis.wait_replicas > 0).then_some(Copies { replicas: redis.wait_replicas, timeout_ms });
+        let failures = Cell::new(0);
+        if redis.cluster {
+            let timeout = Duration::from_millis(redis.connect_timeout_ms);
+            return Self::Cluster {
+                cluster: Cluster::new(redis.seeds(), timeout, on_reconnect),
+                failures,
+                copies,
+            };
+        }
+        Self::Redis { link: Link::new(), failures, copies }
+    }
+
     /// Decides a batch of buyers of `event` in `epoch`.
     pub async fn reserve(
         &self,
@@ -58,12 +95,24 @@ impl Line {
         buyers: &[Buyer],
     ) -> Result<Decided, Undecided> {
         match self {
-            Self::Redis { link, failures } => {
+            Self::Redis { link, failures, copies: None } => {
                 let call =
                     link.call(|out| encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers));
                 let reply = call.await;
                 tell(failures, &reply);
                 read_decided(reply, buyers.len())
+            }
+            Self::Redis { link, failures, copies } => {
+                let call = |out: &mut Vec<u8>| {
+                    encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers);
+                };
+                read_kept(failures, link.call_kept(false, call, *copies).await, buyers.len())
+            }
+            Self::Cluster { cluster, failures, copies } => {
+                let call = |out: &mut Vec<u8>| {
+                    encode(out, &event.reserve_sha, &event.keys, epoch, now_ms, buyers);
+                };
+                read_kept(failures, cluster.call(event.slot, call, *copies).await, buyers.len())
             }
             Self::Embedded { ledger, timeout } => {
                 let asked = ledger.reserve(event.def.id, epoch, now_ms, buyers);
@@ -90,7 +139,7 @@ impl Line {
     /// for one whose claim cannot be read, which is told in the log and is no other user's trouble.
     pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Option<Look>>, LinkError> {
         match self {
-            Self::Redis { link, .. } => looks_in_redis(link, event, users).await,
+            Self::Redis { .. } | Self::Cluster { .. } => self.looks_in_redis(event, users).await,
             Self::Embedded { ledger, timeout } => {
                 let asked = monoio::time::timeout(*timeout, ledger.lookups(event.def.id, users));
                 match asked.await {
@@ -110,8 +159,46 @@ impl Line {
 
     /// The core's tick: see [`Link::tick`].
     pub fn tick(&self, now_ms: u64, timeout_ms: u64) {
-        if let Self::Redis { link, .. } = self {
-            link.tick(now_ms, timeout_ms);
+        match self {
+            Self::Redis { link, .. } => link.tick(now_ms, timeout_ms),
+            Self::Cluster { cluster, .. } => cluster.tick(now_ms, timeout_ms),
+            Self::Embedded { .. } => {}
+        }
+    }
+
+    async fn looks_in_redis(
+        &self,
+        event: &EventLocal,
+        users: &[UserId],
+    ) -> Result<Vec<Option<Look>>, LinkError> {
+        let users: Vec<String> = users.iter().map(UserId::to_string).collect();
+        let hmget = |out: &mut Vec<u8>, hash: &str| {
+            let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
+            words.extend(users.iter().map(String::as_bytes));
+            command(out, &words);
+        };
+        let claims = self.ask(event, |out| hmget(out, &event.keys.buyers));
+        let ended = self.ask(event, |out| hmget(out, &event.keys.ended));
+        let inflight = self.ask(event, |out| command(out, &[b"GET", event.keys.inflight.as_bytes()]));
+        let (claims, ended, inflight) = futures_util::future::join3(claims, ended, inflight).await;
+        let claims = parsed(claims?, users.len(), Claim::parse)?;
+        let ended = parsed(ended?, users.len(), Claim::parse_ended)?;
+        let inflight = match inflight? {
+            Reply::Nil => None,
+            Reply::Bulk(digits) => std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok()),
+            _ => return Err(LinkError::Unknown),
+        };
+        let look =
+            |(claim, ended): (Read, Read)| Some(Look { claim: claim.ok()?, ended: ended.ok()?, inflight });
+        Ok(claims.into_iter().zip(ended).map(look).collect())
+    }
+
+    /// One command about the event's keys.
+    async fn ask(&self, event: &EventLocal, encode: impl Fn(&mut Vec<u8>)) -> Result<Reply, LinkError> {
+        match self {
+            Self::Redis { link, .. } => link.call(encode).await,
+            Self::Cluster { cluster, .. } => Ok(cluster.call(event.slot, encode, None).await?.reply),
+            Self::Embedded { .. } => Err(LinkError::Down),
         }
     }
 }
@@ -131,6 +218,22 @@ fn tell(failures: &Cell<u64>, reply: &Result<Reply, LinkError>) {
     }
 }
 
+/// A decision that a buyer could rely on is not told while a replica may lack it: should the master be lost, so is the order.
+fn read_kept(
+    failures: &Cell<u64>,
+    kept: Result<Kept, LinkError>,
+    buyers: usize,
+) -> Result<Decided, Undecided> {
+    let (reply, copied) = match kept {
+        Ok(Kept { reply, copied }) => (Ok(reply), copied),
+        Err(error) => (Err(error), true),
+    };
+    tell(failures, &reply);
+    let decided = read_decided(reply, buyers)?;
+    let holds = |decision: &Decision| !matches!(decision, Decision::OverLimit | Decision::Short);
+    if copied || !decided.decisions.iter().any(holds) { Ok(decided) } else { Err(Undecided::Unknown) }
+}
+
 fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decided, Undecided> {
     let elements = match reply {
         Err(LinkError::Down) => return Err(Undecided::Down),
@@ -148,32 +251,6 @@ fn read_decided(reply: Result<Reply, LinkError>, buyers: usize) -> Result<Decide
     let decided =
         decoded.unwrap_or_else(|| panic!("reserve answered {} elements for {buyers} buyers", elements.len()));
     decided.map_err(Undecided::Refused)
-}
-
-async fn looks_in_redis(
-    link: &Link,
-    event: &EventLocal,
-    users: &[UserId],
-) -> Result<Vec<Option<Look>>, LinkError> {
-    let users: Vec<String> = users.iter().map(UserId::to_string).collect();
-    let hmget = |out: &mut Vec<u8>, hash: &str| {
-        let mut words: Vec<&[u8]> = vec![b"HMGET", hash.as_bytes()];
-        words.extend(users.iter().map(String::as_bytes));
-        command(out, &words);
-    };
-    let claims = link.call(|out| hmget(out, &event.keys.buyers));
-    let ended = link.call(|out| hmget(out, &event.keys.ended));
-    let inflight = link.call(|out| command(out, &[b"GET", event.keys.inflight.as_bytes()]));
-    let (claims, ended, inflight) = futures_util::future::join3(claims, ended, inflight).await;
-    let claims = parsed(claims?, users.len(), Claim::parse)?;
-    let ended = parsed(ended?, users.len(), Claim::parse_ended)?;
-    let inflight = match inflight? {
-        Reply::Nil => None,
-        Reply::Bulk(digits) => std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok()),
-        _ => return Err(LinkError::Unknown),
-    };
-    let look = |(claim, ended): (Read, Read)| Some(Look { claim: claim.ok()?, ended: ended.ok()?, inflight });
-    Ok(claims.into_iter().zip(ended).map(look).collect())
 }
 
 /// What was read of one user's claim.

@@ -30,7 +30,9 @@ pub struct EventLocal {
     pub bucket: Arc<Gcra>,
     /// Names of its keys.
     pub keys: EventKeys,
-    /// Digest of its reserve script.
+    /// Their slot, where Redis is a cluster.
+    pub slot: u16,
+    /// Digest of its reserve script in the ledger's epoch.
     pub reserve_sha: String,
     /// Prebuilt refusals.
     pub refusals: Refusals,
@@ -51,10 +53,12 @@ impl EventLocal {
         let sold_out = before
             .filter(same_epoch)
             .map_or_else(|| Arc::new(SoldOutFlag::new(sold_out_ms)), |old| old.sold_out.clone());
+        let keys = EventKeys::new(def.id);
         let shown = Shown { state, stock: ledger.and_then(|view| view.stock) };
         Self {
-            keys: EventKeys::new(def.id),
-            reserve_sha: scripts::reserve(def.id).sha,
+            slot: keys.slot(),
+            keys,
+            reserve_sha: scripts::reserve(def.id, ledger.map_or(0, |view| view.epoch)).sha,
             refusals: refusals(&def),
             page: ArcSwap::from_pointee(event_page(&def, shown)),
             bucket: before.map(|old| old.bucket.clone()).unwrap_or_default(),

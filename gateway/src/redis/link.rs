@@ -56,12 +56,31 @@ struct State {
 pub struct Link {
     state: Rc<RefCell<State>>,
     now_ms: Rc<Cell<u64>>,
+    closed: Rc<Cell<bool>>,
+}
+
+/// How many replicas must have what a call wrote, and how long that may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copies {
+    /// Replicas, at least 1.
+    pub replicas: u32,
+    /// Milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A reply, and whether as many replicas as wanted have what had been written by then.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The reply.
+    pub reply: Reply,
+    /// Always true where no replicas are wanted.
+    pub copied: bool,
 }
 
 impl Link {
     /// A link that [`Link::run`] keeps connected.
     pub fn new() -> Self {
-        Self { state: Rc::default(), now_ms: Rc::default() }
+        Self { state: Rc::default(), now_ms: Rc::default(), closed: Rc::default() }
     }
 
     /// Whether calls can be made.
@@ -75,6 +94,39 @@ impl Link {
             Some(reply) => reply.await.unwrap_or(Err(LinkError::Unknown)),
             None => Err(LinkError::Down),
         }
+    }
+
+    /// [`Link::call`] in one write with what goes before and after it: `ASKING`, so that a node takes a call about a slot
+    /// that is on its way to it; `WAIT`, whose answer says how many replicas have the call's writes and all before them.
+    pub async fn call_kept(
+        &self,
+        asking: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+        copies: Option<Copies>,
+    ) -> Result<Kept, LinkError> {
+        if asking {
+            // Its answer is nobody's business.
+            drop(self.send(|out| command(out, &[b"ASKING"])).ok_or(LinkError::Down)?);
+        }
+        let reply = self.send(encode).ok_or(LinkError::Down)?;
+        let copied = copies.map(|copies| (copies.replicas, self.send(|out| wait(out, copies))));
+        let reply = reply.await.unwrap_or(Err(LinkError::Unknown))?;
+        let copied = match copied {
+            // An error: nothing was written.
+            _ if matches!(reply, Reply::Error(_)) => true,
+            None => true,
+            Some((_, None)) => false,
+            Some((wanted, Some(copied))) => {
+                matches!(copied.await, Some(Ok(Reply::Number(have))) if have >= i64::from(wanted))
+            }
+        };
+        Ok(Kept { reply, copied })
+    }
+
+    /// Ends the connection for good; what is under way on it is answered [`LinkError::Unknown`].
+    pub fn close(&self) {
+        self.closed.set(true);
+        drop(self.state.borrow_mut().breaker.take());
     }
 
     /// Queues one command; `None` while the connection is down, given up, or too far behind.
@@ -111,12 +163,11 @@ impl Link {
         late.into_iter().for_each(|reply| reply.send(Err(LinkError::Unknown)));
     }
 
-    /// Connects, serves, and connects again with growing pauses, for as long as the core runs. `on_connect` is told of
-    /// every connection after the first.
-    pub async fn run(&self, endpoint: &RedisEndpoint, connect_timeout: Duration, on_reconnect: impl Fn()) {
+    /// Connects, serves, and connects again with growing pauses, until it is closed. `on_up` is told of every connection.
+    pub async fn run(&self, endpoint: &RedisEndpoint, connect_timeout: Duration, on_up: impl Fn()) {
         let mut failures: u32 = 0;
-        loop {
-            match self.session(endpoint, connect_timeout, &on_reconnect).await {
+        while !self.closed.get() {
+            match self.session(endpoint, connect_timeout, &on_up).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     failures += 1;
@@ -139,6 +190,9 @@ impl Link {
         on_up: &impl Fn(),
     ) -> std::io::Result<()> {
         let stream = reach(endpoint, connect_timeout).await?;
+        if self.closed.get() {
+            return Ok(());
+        }
         let (mut read, mut write) = stream.into_split();
         let (breaker, broken) = once();
         *self.state.borrow_mut() = State { up: true, breaker: Some(breaker), ..State::default() };
@@ -228,6 +282,43 @@ pub fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     out.extend_from_slice(itoa::Buffer::new().format(words.len()).as_bytes());
     out.extend_from_slice(b"\r\n");
     words.iter().for_each(|word| bulk(out, word));
+}
+
+fn wait(out: &mut Vec<u8>, copies: Copies) {
+    let (mut replicas, mut timeout_ms) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let words = [
+        &b"WAIT"[..],
+        replicas.format(copies.replicas).as_bytes(),
+        timeout_ms.format(copies.timeout_ms).as_bytes(),
+    ];
+    command(out, &words);
+}
+
+/// Asks a server one thing on a connection of its own, within `timeout` for each of its addresses and the answer.
+///
+/// # Errors
+/// It cannot be reached, does not answer in time, or refuses the credentials.
+pub async fn ask(endpoint: &RedisEndpoint, timeout: Duration, words: &[&[u8]]) -> std::io::Result<Reply> {
+    let mut stream = reach(endpoint, timeout).await?;
+    let answer = async {
+        let mut question = Vec::new();
+        command(&mut question, words);
+        stream.write_all(question).await.0?;
+        let mut reader = Reader::default();
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let (result, back) = stream.read(buffer).await;
+            buffer = back;
+            match result? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                n => reader.push(&buffer[..n]),
+            }
+            if let Some(reply) = reader.next_reply().map_err(std::io::Error::other)? {
+                return Ok(reply);
+            }
+        }
+    };
+    monoio::time::timeout(timeout, answer).await.map_err(|_| std::io::ErrorKind::TimedOut)?
 }
 
 /// Connects to the first address of the server that answers; each may take `timeout`.

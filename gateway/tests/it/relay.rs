@@ -69,7 +69,7 @@ impl Outbox {
         self.ledger.begin(EVENT, EPOCH).await.unwrap();
         self.ledger.load(EVENT, EPOCH, &[], &[]).await.unwrap();
         self.ledger.open(EVENT, EPOCH, &opening).await.unwrap();
-        self.ledger.load_fenced(EVENT).await.unwrap();
+        self.ledger.load_fenced(EVENT, EPOCH).await.unwrap();
     }
 
     /// One reserve call, and the wake the hot cores would give.

@@ -64,6 +64,10 @@ impl Books {
 
 /// A ledger on a connection of its own.
 async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
+    anyhow::ensure!(
+        !redis.cluster,
+        "a load test's books are read from one Redis: SPIKE_REDIS_CLUSTER must be false"
+    );
     let client = redis::Client::open(redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())?;
     // The books are read late rather than not at all: a disk that keeps Redis waiting is no fault of the sale.
     let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));

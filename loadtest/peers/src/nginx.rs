@@ -88,7 +88,7 @@ fn settings(options: &NginxOptions<'_>) -> Value {
     json!({
         "path": format!("/api/v1/spike/events/{event}/orders"),
         "epoch": options.epoch.to_string(),
-        "sha": scripts::reserve(*event).sha,
+        "sha": scripts::reserve(*event, options.epoch).sha,
         "keys": EventKeys::new(*event).reserve(),
         "redis": {
             "host": options.redis.ip().to_string(),

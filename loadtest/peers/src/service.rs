@@ -135,7 +135,7 @@ impl Service {
             epoch,
             per_user_limit,
             keys: EventKeys::new(event),
-            sha: scripts::reserve(event).sha,
+            sha: scripts::reserve(event, epoch).sha,
             redis,
             publisher,
             verifier: Verifier::new(&config.auth),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use folder::{DataFolder, FolderError};
 use spike_broker::{Broker, Queue};
-use spike_config::{Backend, Config};
+use spike_config::{Backend, Config, RedisEndpoint};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, Store, StoreError};
@@ -77,7 +77,13 @@ pub fn stock(config: &Config) -> Result<Stock, BackendsError> {
                 connect: Duration::from_millis(redis.connect_timeout_ms),
                 command: Duration::from_millis(redis.command_timeout_ms),
             };
-            Stock::redis(url.expose(), timeouts).map_err(BackendsError::Redis)
+            let stock = if redis.cluster {
+                let urls: Vec<_> = redis.seeds().iter().map(RedisEndpoint::expose).collect();
+                Stock::cluster(&urls, timeouts)
+            } else {
+                Stock::redis(url.expose(), timeouts)
+            };
+            stock.map_err(BackendsError::Redis)
         }
         Backend::Embedded => {
             let dir = config.data.ledger();

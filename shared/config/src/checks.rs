@@ -66,7 +66,36 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         &["amqp.url"],
         "true while amqp.url is empty: nobody else can read this process's outboxes",
     );
+    redis_cluster(config, reader);
     token_keys(config, reader);
+}
+
+fn redis_cluster(config: &Config, reader: &mut Reader) {
+    let redis = &config.redis;
+    reader.require(
+        !redis.cluster || redis.endpoint.is_some(),
+        "redis.cluster",
+        &["redis.url"],
+        "false while redis.url is empty: the embedded ledger is no cluster",
+    );
+    reader.require(
+        !redis.cluster || redis.endpoint.as_ref().is_none_or(|endpoint| endpoint.database == 0),
+        "redis.url",
+        &["redis.cluster"],
+        "database 0 while redis.cluster is true: a Redis Cluster has no other",
+    );
+    reader.require(
+        redis.cluster || redis.nodes.is_empty(),
+        "redis.nodes",
+        &["redis.cluster"],
+        "empty while redis.cluster is false",
+    );
+    reader.require(
+        redis.wait_replicas == 0 || redis.endpoint.is_some(),
+        "redis.wait_replicas",
+        &["redis.url"],
+        "0 while redis.url is empty: the embedded ledger has no replicas",
+    );
 }
 
 fn token_keys(config: &Config, reader: &mut Reader) {

@@ -63,7 +63,7 @@ pub use outbox::OutboxConfig;
 pub use payments::PaymentsConfig;
 pub use profile::Profile;
 pub use reader::Setting;
-pub use redis::{RedisConfig, RedisEndpoint};
+pub use redis::{HostPort, RedisConfig, RedisEndpoint};
 pub use relay::RelayConfig;
 pub use role::Role;
 pub use secret::Secret;

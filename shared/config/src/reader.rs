@@ -230,6 +230,18 @@ impl Section<'_> {
         })
     }
 
+    /// Hosts, each with a port.
+    pub(crate) fn host_ports(&mut self, key: &str) -> Vec<(String, u16)> {
+        self.read(key, "a list of `host:port`".to_owned(), show_plain, |raw| {
+            let words = raw.list().ok_or("")?;
+            let read = |word: &String| {
+                let (host, port) = server_url::host_and_port(word)?;
+                Some((host, port?))
+            };
+            words.iter().map(read).collect::<Option<_>>().ok_or("")
+        })
+    }
+
     /// Numbers that rise, `count` of them, each in `range`.
     pub(crate) fn rising(
         &mut self,

@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::reader::Reader;
 use crate::secret::Secret;
-use crate::server_url::{ServerUrl, UrlForm};
+use crate::server_url::{self, ServerUrl, UrlForm};
 
 /// Section `[redis]`.
 #[derive(Clone, Debug)]
@@ -14,6 +14,18 @@ pub struct RedisConfig {
     pub url: Backend,
     /// The parts of `url`, for the hot cores' own client; `None` for the embedded ledger.
     pub endpoint: Option<RedisEndpoint>,
+    /// `url` is a node of a Redis Cluster: events are on the masters of their slots.
+    ///
+    /// `SPIKE_REDIS_CLUSTER`: true or false
+    pub cluster: bool,
+    /// More nodes of the cluster, asked where the others are when the one in `url` is away; credentials as in `url`.
+    ///
+    /// `SPIKE_REDIS_NODES`: a list of `host:port`
+    pub nodes: Vec<HostPort>,
+    /// Replicas that must have a buy before it is answered 202; fewer in time: outcome unknown. 0: the master alone.
+    ///
+    /// `SPIKE_REDIS_WAIT_REPLICAS`: 0 to 5
+    pub wait_replicas: u32,
     /// Longest wait for a connection, in milliseconds.
     ///
     /// `SPIKE_REDIS_CONNECT_TIMEOUT_MS`: 10 to 60000
@@ -24,6 +36,9 @@ pub struct RedisConfig {
     /// `SPIKE_REDIS_COMMAND_TIMEOUT_MS`: 10 to 60000
     pub command_timeout_ms: u64,
 }
+
+/// A host and its TCP port; an IPv6 address without brackets.
+pub type HostPort = (String, u16);
 
 /// Where Redis is and what to say first: AUTH, then SELECT. `Debug` hides the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +63,43 @@ impl RedisConfig {
         Self {
             endpoint,
             url,
+            cluster: s.flag("cluster"),
+            nodes: s.host_ports("nodes"),
+            wait_replicas: s.number("wait_replicas", 0..=5),
             connect_timeout_ms: s.number("connect_timeout_ms", 10..=60_000),
             command_timeout_ms: s.number("command_timeout_ms", 10..=60_000),
         }
     }
 }
 
+impl RedisConfig {
+    /// Every node of the cluster that the settings name, the one in `url` first. Empty for the embedded ledger.
+    pub fn seeds(&self) -> Vec<RedisEndpoint> {
+        let Some(first) = &self.endpoint else { return Vec::new() };
+        let others = self.nodes.iter().map(|(host, port)| first.at(host.clone(), *port));
+        std::iter::once(first.clone()).chain(others).collect()
+    }
+}
+
 impl RedisEndpoint {
+    /// Another server with the same credentials.
+    pub fn at(&self, host: String, port: u16) -> Self {
+        Self { host, port, ..self.clone() }
+    }
+
+    /// The URL, with its password; for the client that connects, never for a log.
+    pub fn expose(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let encode = server_url::encode;
+        let credentials = match &self.password {
+            None => String::new(),
+            Some(password) => {
+                format!("{}:{}@", encode(self.user.as_deref().unwrap_or("")), encode(password.expose()))
+            }
+        };
+        format!("redis://{credentials}{host}:{}/{}", self.port, self.database)
+    }
+
     /// The parts of a Redis URL; `None` where the path is no database number or a user has no password.
     fn of(url: &ServerUrl) -> Option<Self> {
         let digits_only = url.path.bytes().all(|b| b.is_ascii_digit());
@@ -112,6 +157,14 @@ mod tests {
             assert_eq!(parts.user.as_deref(), user, "{url}");
             assert_eq!(parts.password.as_ref().map(Secret::expose), password, "{url}");
             assert!(!format!("{parts:?}").contains("p@ss"), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_made_of_the_parts_reads_back() {
+        for url in ["redis://h:1/2", "redis://:p%40s%2Fs%25@[::1]:1/0", "redis://app:p%3Aw@h:6379/0"] {
+            let parts = endpoint(url).expect(url);
+            assert_eq!(endpoint(&parts.expose()), Some(parts), "{url}");
         }
     }
 

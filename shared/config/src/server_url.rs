@@ -127,7 +127,19 @@ pub(crate) fn masked(text: &str) -> String {
     }
 }
 
-fn host_and_port(address: &str) -> Option<(String, Option<u16>)> {
+/// Percent-encodes all but letters, digits and `-._~`.
+pub(crate) fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+pub(crate) fn host_and_port(address: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match address.strip_prefix('[') {
         Some(bracketed) => {
             let (host, after) = bracketed.split_once(']')?;

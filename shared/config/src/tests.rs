@@ -68,6 +68,12 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_REDIS_URL", "redis://localhost:0", "redis://***;"),
         ("SPIKE_REDIS_URL", "rediss://:pw@cache.example:6380", "rediss://:***@cache.example:6380;"),
         ("SPIKE_REDIS_URL", "rediss://cache.example:6380", "run a TLS proxy such as stunnel"),
+        ("SPIKE_REDIS_CLUSTER", "true", "false while redis.url is empty"),
+        ("SPIKE_REDIS_NODES", "10.0.0.1", "a list of `host:port`"),
+        ("SPIKE_REDIS_NODES", "10.0.0.1:0", "a list of `host:port`"),
+        ("SPIKE_REDIS_NODES", "10.0.0.1:7000", "empty while redis.cluster is false"),
+        ("SPIKE_REDIS_WAIT_REPLICAS", "6", "0 to 5"),
+        ("SPIKE_REDIS_WAIT_REPLICAS", "1", "0 while redis.url is empty"),
         ("SPIKE_AMQP_URL", "amqps://queue.example", "run a TLS proxy such as stunnel"),
         ("SPIKE_AMQP_URL", "http://queue.example", "amqp://"),
         ("SPIKE_AMQP_MESSAGE_ORDERS_MAX", "257", "1 to 256"),
@@ -346,6 +352,23 @@ fn two_processes_need_servers_and_one_needs_none() {
             }
         }
     }
+}
+
+#[test]
+fn a_redis_cluster_is_named_by_its_nodes_and_has_one_database() {
+    let cluster = |url| {
+        let nodes = ("SPIKE_REDIS_NODES", "10.0.0.2:7001, [::1]:7002");
+        with(&[("SPIKE_REDIS_URL", url), ("SPIKE_REDIS_CLUSTER", "true"), nodes])
+    };
+    let seeds = cluster("redis://app:pw@10.0.0.1:7000").expect("allowed").redis.seeds();
+    let places: Vec<_> = seeds.iter().map(|seed| (seed.host.as_str(), seed.port)).collect();
+    assert_eq!(places, [("10.0.0.1", 7000), ("10.0.0.2", 7001), ("::1", 7002)]);
+    assert!(seeds.iter().all(|seed| seed.user.as_deref() == Some("app") && seed.password.is_some()));
+    let text = cluster("redis://10.0.0.1:7000/3").expect_err("database 3").to_string();
+    assert!(
+        text.starts_with("SPIKE_REDIS_URL") && text.contains("database 0 while redis.cluster is true"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use spike_domain::EventId;
 
+use crate::slot::slot_of;
+
 /// Set of the events that have a ledger.
 pub const EVENTS: &str = "spike:events";
 /// Channel on which an event's id says "look again", and others what was revoked: see [`crate::Hint`].
@@ -41,6 +43,11 @@ impl EventKeys {
             ended: key("ended"),
             outbox: key("outbox"),
         }
+    }
+
+    /// The slot all of them are in.
+    pub fn slot(&self) -> u16 {
+        slot_of(self.meta.as_bytes())
     }
 
     /// Every key: those of `archive.lua`, in its order.

@@ -17,10 +17,12 @@ use crate::{Claim, Meta, Refused, StockError};
 const PER_CALL: usize = 1000;
 
 /// The ledger behind a connection. With a `ConnectionManager` it reconnects; a rebuild uses a `MultiplexedConnection`,
-/// which never does (V7).
+/// which never does (V7). Every call is about keys of one slot, so that a cluster's connection knows where to send it.
 #[derive(Clone)]
 pub struct Ledger<C> {
     connection: C,
+    /// Events are on several masters.
+    pub(crate) sharded: bool,
 }
 
 /// An entry whose orders all have rows, with what the rows say.
@@ -61,9 +63,14 @@ pub struct Opening<'a> {
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
-    /// A ledger over `connection`.
+    /// A ledger over `connection` to the one server that has every event.
     pub fn new(connection: C) -> Self {
-        Self { connection }
+        Self { connection, sharded: false }
+    }
+
+    /// A ledger over `connection` to a cluster.
+    pub fn sharded(connection: C) -> Self {
+        Self { connection, sharded: true }
     }
 
     /// The connection, for commands of one's own.
@@ -85,8 +92,9 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
             args.extend([buyer.user.to_string(), buyer.order.to_string(), buyer.quantity.to_string(), key]);
         }
         args.extend(crate::reserve::trace_lines(buyers));
-        let reply =
-            self.call_fenced(&scripts::reserve(event), &EventKeys::new(event).reserve(), &args).await?;
+        let reply = self
+            .call_fenced(&scripts::reserve(event, epoch), &EventKeys::new(event).reserve(), &args)
+            .await?;
         let elements = strings("reserve", &reply)?;
         crate::reserve::decode(elements.iter().map(Vec::as_slice), buyers.len())
             .ok_or_else(|| StockError::reply("reserve", &reply))?
@@ -140,7 +148,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         orders: &[QueuedOrder],
     ) -> Result<Vec<bool>, StockError> {
         let keys = EventKeys::new(event);
-        let script = scripts::adopt(event);
+        let script = scripts::adopt(event, epoch);
         let mut counted = Vec::with_capacity(orders.len());
         for chunk in orders.chunks(PER_CALL) {
             let mut args = vec![epoch.to_string(), now_ms.to_string()];
@@ -200,7 +208,12 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(())
     }
 
-    /// Last step of a rebuild; returns the new version.
+    /// Puts the event on the list of those that have a ledger.
+    pub async fn list(&self, event: EventId) -> Result<(), StockError> {
+        Ok(redis::cmd("SADD").arg(EVENTS).arg(event.0).query_async::<()>(&mut self.connection()).await?)
+    }
+
+    /// Last step of a rebuild, of an event that is on the list; returns the new version.
     pub async fn open(&self, event: EventId, epoch: u64, opening: &Opening<'_>) -> Result<u64, StockError> {
         let keys = EventKeys::new(event);
         let args = [
@@ -215,17 +228,21 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
             event.to_string(),
             HINTS.to_owned(),
         ];
-        // Another slot than the event's keys, so not part of the script; an event in the set without a ledger is harmless.
-        redis::cmd("SADD").arg(EVENTS).arg(event.0).query_async::<()>(&mut self.connection()).await?;
         let words = self
             .call(scripts::open(), &[&keys.meta, &keys.stock, &keys.inflight, &keys.outbox], &args)
             .await?;
         number("open", &words, 0)
     }
 
-    /// Opens the fence: only a rebuild that has just opened this event's ledger on this very connection may call it.
-    pub async fn load_fenced(&self, event: EventId) -> Result<(), StockError> {
-        for script in [scripts::adopt(event), scripts::reserve(event)] {
+    /// Opens the fence of `epoch`: only a rebuild that has just opened this event's ledger on this very connection may call
+    /// it. A server that is not the event's master any more, or holds another epoch, refuses.
+    pub async fn load_fenced(&self, event: EventId, epoch: u64) -> Result<(), StockError> {
+        // Loading a script names no key, so a node of a cluster that lost the event's slot would take it: asked first.
+        let held = self.epoch_of(event).await?.unwrap_or(0);
+        if held != epoch {
+            return Err(Refused::Stale { epoch: held }.into());
+        }
+        for script in [scripts::adopt(event, epoch), scripts::reserve(event, epoch)] {
             let sha: String = redis::cmd("SCRIPT")
                 .arg("LOAD")
                 .arg(&script.text)
@@ -236,11 +253,14 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(())
     }
 
-    /// Whether the fenced scripts of `event` are loaded.
-    pub async fn fence_open(&self, event: EventId) -> Result<bool, StockError> {
-        let mut cmd = redis::cmd("SCRIPT");
-        cmd.arg("EXISTS").arg(scripts::reserve(event).sha).arg(scripts::adopt(event).sha);
-        let loaded: Vec<bool> = cmd.query_async(&mut self.connection()).await?;
+    /// Whether the fenced scripts of `event` in `epoch` are loaded where the event's keys are.
+    pub async fn fence_open(&self, event: EventId, epoch: u64) -> Result<bool, StockError> {
+        let mut pipe = redis::pipe();
+        // The key leads the question to the event's master; asked alone, any node would answer for itself.
+        pipe.cmd("EXISTS").arg(EventKeys::new(event).meta).ignore();
+        pipe.cmd("SCRIPT").arg("EXISTS");
+        pipe.arg(scripts::reserve(event, epoch).sha).arg(scripts::adopt(event, epoch).sha);
+        let (loaded,): (Vec<bool>,) = pipe.query_async(&mut self.connection()).await?;
         Ok(loaded == [true, true])
     }
 
@@ -273,15 +293,17 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
     pub async fn meta(&self, event: EventId) -> Result<Option<Meta>, StockError> {
         let keys = EventKeys::new(event);
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HMGET").arg(&keys.meta).arg(&Meta::FIELDS);
-        pipe.cmd("MGET").arg(&keys.stock).arg(&keys.inflight);
-        let (fields, figures): (Value, Value) = pipe.query_async(&mut self.connection()).await?;
+        // A transaction in plain words: the library's own does not follow a slot that has moved.
+        pipe.cmd("MULTI").ignore().cmd("HMGET").arg(&keys.meta).arg(&Meta::FIELDS).ignore();
+        pipe.cmd("MGET").arg(&keys.stock).arg(&keys.inflight).ignore().cmd("EXEC");
+        let ((fields, figures),): ((Value, Value),) = pipe.query_async(&mut self.connection()).await?;
         Meta::read(&fields, &figures).map_err(|_| StockError::reply("meta", &(fields, figures)))
     }
 
-    /// One round trip.
+    /// One round trip; in a cluster to any node: a shard that fails over is no reason to turn away who buys elsewhere.
     pub async fn ping(&self) -> Result<(), StockError> {
-        Ok(redis::cmd("PING").query_async::<String>(&mut self.connection()).await.map(drop)?)
+        let mut pipe = redis::pipe();
+        Ok(pipe.cmd("PING").query_async::<Vec<String>>(&mut self.connection()).await.map(drop)?)
     }
 
     /// Events that have, or had, a ledger.
@@ -336,11 +358,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         args: &[String],
     ) -> Result<Vec<Vec<u8>>, StockError> {
         let reply = match self.evalsha(&script.sha, keys, args).await {
-            Err(StockError::Fenced) => {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(&*script.text).query_async::<String>(&mut self.connection()).await?;
-                self.evalsha(&script.sha, keys, args).await?
-            }
+            Err(StockError::Fenced) => self.load_and_call(&script.text, &script.sha, keys, args).await?,
             other => other?,
         };
         accepted(script.name, &reply)
@@ -354,12 +372,25 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
     ) -> Result<Value, StockError> {
         match self.evalsha(&script.sha, keys, args).await {
             Err(StockError::Fenced) if mutant::on(Mutant::EvalFallback) => {
-                let mut load = redis::cmd("SCRIPT");
-                load.arg("LOAD").arg(&script.text).query_async::<String>(&mut self.connection()).await?;
-                self.evalsha(&script.sha, keys, args).await
+                self.load_and_call(&script.text, &script.sha, keys, args).await
             }
             other => other,
         }
+    }
+
+    /// Loads a script where its keys are and calls it there.
+    async fn load_and_call(
+        &self,
+        text: &str,
+        sha: &str,
+        keys: &[&str],
+        args: &[String],
+    ) -> Result<Value, StockError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
+        pipe.cmd("EVALSHA").arg(sha).arg(keys.len()).arg(keys).arg(args);
+        let (reply,): (Value,) = pipe.query_async(&mut self.connection()).await?;
+        Ok(reply)
     }
 
     async fn evalsha(&self, sha: &str, keys: &[&str], args: &[String]) -> Result<Value, StockError> {

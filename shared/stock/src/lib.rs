@@ -11,6 +11,7 @@
 
 mod archive;
 pub mod claim;
+pub mod connection;
 pub mod embedded;
 pub mod entry;
 pub mod error;
@@ -24,9 +25,11 @@ pub mod outbox;
 mod reading;
 pub mod reserve;
 pub mod scripts;
+pub mod slot;
 pub mod stock;
 
 pub use claim::Claim;
+pub use connection::{Connection, Servers};
 pub use embedded::EmbeddedLedger;
 pub use error::{Refused, StockError};
 pub use hint::Hint;

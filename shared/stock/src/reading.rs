@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
 use spike_domain::{EventId, LedgerState, OrderId, QueuedOrder, UserId};
 
-use crate::keys::EventKeys;
+use crate::keys::{EVENTS, EventKeys};
 use crate::{Claim, Ledger, StockError, View};
 
 /// Renews or deletes a lock that is still the caller's. Not fenced: a lock only saves work.
@@ -15,8 +16,8 @@ const KEEP_LOCK: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 
      if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
 
 impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
-    /// Epoch, state, version and stock of each event, in one round trip. A ledger that cannot be read has an error of its
-    /// own: one of them must not hide the others.
+    /// Epoch, state, version and stock of each event, in one round trip, or one each to the masters of a cluster at once. A
+    /// ledger that cannot be read has an error of its own: one of them must not hide the others.
     pub async fn views(
         &self,
         events: &[EventId],
@@ -24,6 +25,17 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        if self.sharded {
+            let views = events.iter().map(|event| self.views_at_once(std::slice::from_ref(event)));
+            return Ok(join_all(views).await.into_iter().map(|view| view?.remove(0)).collect());
+        }
+        self.views_at_once(events).await
+    }
+
+    async fn views_at_once(
+        &self,
+        events: &[EventId],
+    ) -> Result<Vec<Result<Option<View>, StockError>>, StockError> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         for &event in events {
@@ -86,6 +98,14 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         Ok(claimed)
     }
 
+    /// The epoch in Redis, if there is one that can be read.
+    pub(crate) async fn epoch_of(&self, event: EventId) -> Result<Option<u64>, StockError> {
+        let mut get = redis::cmd("HGET");
+        get.arg(EventKeys::new(event).meta).arg("epoch");
+        let held: Option<Vec<u8>> = get.query_async(&mut self.connection()).await?;
+        Ok(held.and_then(|held| std::str::from_utf8(&held).ok()?.parse().ok()))
+    }
+
     /// The epoch in Redis, 0 without one. The ledger's other fields may be in any state: a rebuild makes them anew.
     pub async fn held_epoch(&self, event: EventId) -> Result<u64, StockError> {
         let (mut connection, meta) = (self.connection(), EventKeys::new(event).meta);
@@ -104,7 +124,10 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
 
     /// Redis TIME in Unix milliseconds.
     pub async fn time_ms(&self) -> Result<u64, StockError> {
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        let mut pipe = redis::pipe();
+        // A key, so that of a cluster's clocks it is always the same one.
+        pipe.cmd("TIME").cmd("EXISTS").arg(EVENTS).ignore();
+        let ((seconds, micros),): ((u64, u64),) = pipe.query_async(&mut self.connection()).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 

@@ -16,13 +16,14 @@ pub struct Script {
     pub sha: String,
 }
 
-/// A script that only a rebuild may load. Each event has its own text, so that rebuilding one event after a Redis restart
-/// does not open the fence of the others (see `docs/adr/0002-fence-per-event.md`).
+/// A script that only a rebuild may load. Each event and epoch has its own text: rebuilding one event after a Redis restart
+/// does not open the fence of the others (`docs/adr/0002-fence-per-event.md`), and a master that was deposed and comes back
+/// with the scripts of an earlier epoch is behind its fence (`docs/adr/0011-redis-cluster.md`).
 #[derive(Debug, Clone)]
 pub struct FencedScript {
     /// File name without ending.
     pub name: &'static str,
-    /// Its text with the event's line.
+    /// Its text with the line of the event and the epoch.
     pub text: String,
     /// SHA-1 of the text, 40 hex digits.
     pub sha: String,
@@ -50,19 +51,19 @@ script!(/** Pause, resume, close. */ transition, "transition");
 script!(/** Gives the keys of a past event a lifetime. */ archive, "archive");
 script!(/** Shows a new order state beside the claim. */ mark, "mark");
 
-/// `reserve.lua` as loaded for `event`.
-pub fn reserve(event: EventId) -> FencedScript {
-    fenced("reserve", include_str!("../../../lua/reserve.lua"), event)
+/// `reserve.lua` as loaded for `event` in `epoch`.
+pub fn reserve(event: EventId, epoch: u64) -> FencedScript {
+    fenced("reserve", include_str!("../../../lua/reserve.lua"), event, epoch)
 }
 
-/// `adopt.lua` as loaded for `event`.
-pub fn adopt(event: EventId) -> FencedScript {
-    fenced("adopt", include_str!("../../../lua/adopt.lua"), event)
+/// `adopt.lua` as loaded for `event` in `epoch`.
+pub fn adopt(event: EventId, epoch: u64) -> FencedScript {
+    fenced("adopt", include_str!("../../../lua/adopt.lua"), event, epoch)
 }
 
-fn fenced(name: &'static str, text: &'static str, event: EventId) -> FencedScript {
+fn fenced(name: &'static str, text: &'static str, event: EventId, epoch: u64) -> FencedScript {
     let text = text_of(name, text);
-    let text = format!("{text}-- loaded for event {event}\n");
+    let text = format!("{text}-- loaded for event {event} in epoch {epoch}\n");
     FencedScript { name, sha: sha1(&text), text }
 }
 
@@ -129,11 +130,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fence_of_one_event_is_not_the_fence_of_another() {
-        assert_ne!(reserve(EventId(1)).sha, reserve(EventId(2)).sha);
-        assert_eq!(reserve(EventId(1)).sha, reserve(EventId(1)).sha);
+    fn the_fence_of_one_event_and_epoch_is_not_the_fence_of_another() {
+        assert_ne!(reserve(EventId(1), 5).sha, reserve(EventId(2), 5).sha);
+        assert_ne!(reserve(EventId(1), 5).sha, reserve(EventId(1), 6).sha);
+        assert_eq!(reserve(EventId(1), 5).sha, reserve(EventId(1), 5).sha);
         assert!(
-            reserve(EventId(1)).text.starts_with("#!lua\n"),
+            reserve(EventId(1), 5).text.starts_with("#!lua\n"),
             "Redis refuses before running when memory is out"
         );
     }

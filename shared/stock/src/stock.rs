@@ -6,16 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::{ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, IntoConnectionInfo};
+use redis::aio::MultiplexedConnection;
 use spike_domain::mutant::{self, Mutant};
 use spike_domain::{
     EntryId, EventDef, EventId, LedgerState, OrderId, OutboxEntry, QueuedOrder, SessionId, UserId, clock,
 };
 
+use crate::connection::Servers;
 use crate::guarded::Guarded;
 use crate::hint::Hint;
-use crate::keys::HINTS;
+use crate::keys::{EventKeys, HINTS};
 use crate::outbox::Page;
 use crate::reserve::{Buyer, Decided};
 use crate::{Claim, EmbeddedLedger, EndedOrder, Ledger, Meta, Opening, Settled, StockError, View};
@@ -27,9 +27,10 @@ pub struct Stock(Kind);
 #[derive(Clone)]
 enum Kind {
     /// Redis, on a connection that is made again when lost.
-    Redis { ledger: Ledger<Guarded>, client: redis::Client, timeouts: Timeouts },
-    /// Redis, on one connection that never reconnects: for a rebuild (V7).
-    OneConnection(Ledger<MultiplexedConnection>),
+    Redis { ledger: Ledger<Guarded>, servers: Servers, timeouts: Timeouts },
+    /// Redis, on one connection to the event's master that never reconnects: for a rebuild (V7). The list of events may be
+    /// on another master of a cluster.
+    OneConnection { ledger: Ledger<MultiplexedConnection>, list: Ledger<Guarded> },
     /// This process.
     Embedded(EmbeddedLedger),
 }
@@ -57,7 +58,7 @@ macro_rules! on {
     ($self:ident, $ledger:ident => $redis:expr, $embedded:ident => $own:expr) => {
         match &$self.0 {
             Kind::Redis { ledger: $ledger, .. } => $redis,
-            Kind::OneConnection($ledger) => $redis,
+            Kind::OneConnection { ledger: $ledger, .. } => $redis,
             Kind::Embedded($embedded) => $own,
         }
     };
@@ -70,17 +71,24 @@ impl Stock {
     /// # Errors
     /// The URL is none, or not called on a tokio runtime.
     pub fn redis(url: &str, timeouts: Timeouts) -> Result<Self> {
-        let address = url.into_connection_info()?;
-        // Left to the library's default, a call that follows another would wait for its acknowledgement (Nagle).
-        let at_once = address.tcp_settings().clone().set_nodelay(true);
-        let client = redis::Client::open(address.set_tcp_settings(at_once))?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(timeouts.connect))
-            .set_response_timeout(Some(timeouts.command))
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(1);
-        let ledger = Ledger::new(Guarded::new(client.get_connection_manager_lazy(config)?));
-        Ok(Self(Kind::Redis { ledger, client, timeouts }))
+        let servers = Servers::one(url)?;
+        let ledger = Ledger::new(Guarded::new(servers.connection(timeouts)?, false));
+        Ok(Self(Kind::Redis { ledger, servers, timeouts }))
+    }
+
+    /// The ledgers in the Redis Cluster that the nodes at `urls` belong to, each on the master of its event's slot.
+    ///
+    /// # Errors
+    /// As [`Servers::cluster`], or not called on a tokio runtime.
+    pub fn cluster(urls: &[String], timeouts: Timeouts) -> Result<Self> {
+        let servers = Servers::cluster(urls)?;
+        let ledger = Ledger::sharded(Guarded::new(servers.connection(timeouts)?, true));
+        Ok(Self(Kind::Redis { ledger, servers, timeouts }))
+    }
+
+    /// Whether events are on several masters, which fail one by one.
+    pub fn sharded(&self) -> bool {
+        matches!(&self.0, Kind::Redis { servers, .. } if servers.sharded())
     }
 
     /// The embedded ledger of `folder`.
@@ -93,13 +101,13 @@ impl Stock {
 
     /// Whether calls fail at once because Redis does not answer.
     pub fn breaker_open(&self) -> bool {
-        self.guarded().is_some_and(|guarded| guarded.breaker().open())
+        self.guarded().is_some_and(|guarded| guarded.breaker_open())
     }
 
     pub(crate) fn guarded(&self) -> Option<Guarded> {
         match &self.0 {
             Kind::Redis { ledger, .. } => Some(ledger.connection()),
-            Kind::OneConnection(_) | Kind::Embedded(_) => None,
+            Kind::OneConnection { .. } | Kind::Embedded(_) => None,
         }
     }
 
@@ -117,28 +125,27 @@ impl Stock {
     }
 
     /// The Redis of the ledger, for connections of one's own; `None` where there is none.
-    pub fn redis_client(&self) -> Option<redis::Client> {
+    pub fn servers(&self) -> Option<&Servers> {
         match &self.0 {
-            Kind::Redis { client, .. } => Some(client.clone()),
-            Kind::OneConnection(_) | Kind::Embedded(_) => None,
+            Kind::Redis { servers, .. } => Some(servers),
+            Kind::OneConnection { .. } | Kind::Embedded(_) => None,
         }
     }
 
-    /// The same ledger for the steps of one rebuild: should it restart in between, every later step fails.
+    /// The same ledger for the steps of one rebuild of `event`: should its server restart or be deposed in between, every
+    /// later step fails.
     ///
     /// # Errors
     /// Redis cannot be reached.
-    pub async fn for_rebuild(&self) -> Result<Self> {
+    pub async fn for_rebuild(&self, event: EventId) -> Result<Self> {
         match &self.0 {
             Kind::Redis { .. } if mutant::on(Mutant::OneConnection) => Ok(self.clone()),
-            Kind::Redis { client, timeouts, .. } => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(timeouts.connect))
-                    .set_response_timeout(Some(timeouts.command));
-                let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                Ok(Self(Kind::OneConnection(Ledger::new(connection))))
+            Kind::Redis { ledger, servers, timeouts } => {
+                let (slot, guarded) = (EventKeys::new(event).slot(), ledger.connection());
+                let connection = servers.master_of(slot, guarded.connection(), *timeouts).await?;
+                Ok(Self(Kind::OneConnection { ledger: Ledger::new(connection), list: ledger.clone() }))
             }
-            Kind::OneConnection(_) => Ok(self.clone()),
+            Kind::OneConnection { .. } => Ok(self.clone()),
             // A restart of the embedded ledger forgets begun rebuilds, and the next step says not_ready.
             Kind::Embedded(ledger) => Ok(Self(Kind::Embedded(ledger.clone()))),
         }
@@ -216,18 +223,39 @@ impl Stock {
 
     /// Last step of a rebuild; returns the new version.
     pub async fn open(&self, event: EventId, epoch: u64, opening: &Opening<'_>) -> Result<u64> {
+        // Of another slot than the event's keys, so not part of the script; an event on the list without a ledger is harmless.
+        self.list(event).await?;
         on!(self, ledger => ledger.open(event, epoch, opening).await,
             embedded => embedded.open_book(event, epoch, opening).await)
     }
 
-    /// Opens the fence: only a rebuild that has just opened this event's ledger, through the same [`Stock`], may call it.
-    pub async fn load_fenced(&self, event: EventId) -> Result<()> {
-        on!(self, ledger => ledger.load_fenced(event).await, embedded => embedded.load_fenced(event).await)
+    /// Puts the event on the list of those that have a ledger: see [`Stock::events`].
+    pub async fn list(&self, event: EventId) -> Result<()> {
+        match &self.0 {
+            Kind::Redis { ledger, .. } | Kind::OneConnection { list: ledger, .. } => ledger.list(event).await,
+            Kind::Embedded(_) => Ok(()),
+        }
     }
 
-    /// Whether the fence of `event` is open.
-    pub async fn fence_open(&self, event: EventId) -> Result<bool> {
-        on!(self, ledger => ledger.fence_open(event).await, embedded => embedded.fence_open(event).await)
+    /// Opens the fence of `epoch`: only a rebuild that has just opened this event's ledger, through the same [`Stock`], may
+    /// call it.
+    pub async fn load_fenced(&self, event: EventId, epoch: u64) -> Result<()> {
+        on!(self, ledger => ledger.load_fenced(event, epoch).await,
+            embedded => embedded.load_fenced(event).await)
+    }
+
+    /// Whether the fence of `event` is open for the ledger of `epoch`.
+    pub async fn fence_open(&self, event: EventId, epoch: u64) -> Result<bool> {
+        on!(self, ledger => ledger.fence_open(event, epoch).await,
+            embedded => embedded.fence_open(event).await)
+    }
+
+    /// The same for whatever epoch the ledger is of; false without one.
+    pub async fn fence_open_now(&self, event: EventId) -> Result<bool> {
+        match self.views(&[event]).await?.remove(0)? {
+            Some(view) => self.fence_open(event, view.epoch).await,
+            None => Ok(false),
+        }
     }
 
     /// Pauses, resumes or closes a standing ledger, and renews its document if one is given.
@@ -364,8 +392,8 @@ impl Stock {
                 }
                 std::future::pending::<()>().await;
             }
-            Kind::Redis { client, .. } => follow_redis(client, on_hint).await,
-            Kind::OneConnection(_) => std::future::pending().await,
+            Kind::Redis { servers, .. } => follow_redis(servers, on_hint).await,
+            Kind::OneConnection { .. } => std::future::pending().await,
         }
     }
 
@@ -373,7 +401,7 @@ impl Stock {
     pub async fn failed(&self) {
         match &self.0 {
             Kind::Embedded(ledger) => ledger.failed().await,
-            Kind::Redis { .. } | Kind::OneConnection(_) => std::future::pending().await,
+            Kind::Redis { .. } | Kind::OneConnection { .. } => std::future::pending().await,
         }
     }
 
@@ -389,11 +417,9 @@ impl Stock {
 }
 
 /// Passes hints on, subscribing again after every break.
-async fn follow_redis(client: &redis::Client, on_hint: impl Fn(Hint) + Send) {
+async fn follow_redis(servers: &Servers, on_hint: impl Fn(Hint) + Send) {
     loop {
-        if let Ok(mut subscription) = client.get_async_pubsub().await
-            && subscription.subscribe(HINTS).await.is_ok()
-        {
+        if let Ok(mut subscription) = servers.subscribe(HINTS).await {
             let mut messages = subscription.on_message();
             while let Some(message) = messages.next().await {
                 on_hint(Hint::parse(message.get_payload_bytes()));

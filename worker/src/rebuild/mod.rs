@@ -7,8 +7,8 @@
 //! 4. `open` makes the figures valid, if the ledger still is this rebuild's.
 //! 5. The fenced scripts are loaded: only now can buys be taken.
 //!
-//! Everything towards Redis runs on one connection that never reconnects (V7): if Redis restarts in between, what was read
-//! is worth nothing, every later step fails, and the watch starts again at 1. Two rebuilds of one event may run at once:
+//! Everything towards Redis runs on one connection that never reconnects (V7), to the event's master: if it restarts or is
+//! deposed in between, what was read is worth nothing, every later step fails, and the watch starts again at 1. Two rebuilds of one event may run at once:
 //! the one of the lower epoch is refused at its next step.
 
 mod known;
@@ -78,7 +78,7 @@ impl Rebuilder {
     /// # Errors
     /// Any refusal or failure of a step; nothing needs to be undone.
     pub async fn rebuild(&self, event: EventId) -> Result<Rebuilt, RebuildError> {
-        let ledger = self.stock.for_rebuild().await?;
+        let ledger = self.stock.for_rebuild(event).await?;
         let held = ledger.held_epoch(event).await?;
         let epoch = self.store.bump_epoch(event, held + 1, clock::now_ms()).await?;
         Arrow::RebuildBumped.pass();
@@ -107,7 +107,7 @@ impl Rebuilder {
         };
         ledger.open(event, epoch, &opening).await?;
         Arrow::RebuildOpened.pass();
-        ledger.load_fenced(event).await?;
+        ledger.load_fenced(event, epoch).await?;
         let LedgerPlan { stock, counted, inflight, .. } = plan;
         Ok(Rebuilt { epoch, stock, counted, inflight, claims: plan.claims.len() })
     }

@@ -92,7 +92,7 @@ async fn v6_a_rebuild_that_was_overtaken_reads_no_rows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v7_a_rebuild_does_not_go_on_after_redis_has_restarted() {
     let (sale, _, epoch) = opened(5).await;
-    let steps = sale.ledger.for_rebuild().await.unwrap();
+    let steps = sale.ledger.for_rebuild(sale.event).await.unwrap();
     let epoch = sale.store.bump_epoch(sale.event, epoch + 1, now_ms()).await.unwrap();
     steps.begin(sale.event, epoch).await.unwrap();
     sale.redis.restart().unwrap();

@@ -33,7 +33,7 @@ async fn an_event_is_warmed_up_and_closed_by_itself() {
     eventually("the one that starts soon sells, were it time", async || {
         let meta = sale.ledger.meta(soon).await.ok()??;
         let open = meta.state == LedgerState::Open && meta.stock == Some(4);
-        (open && sale.ledger.fence_open(soon).await.ok()?).then_some(())
+        (open && sale.ledger.fence_open_now(soon).await.ok()?).then_some(())
     })
     .await;
     until_inventory(&sale, ending, (4, 0, 0)).await;
@@ -85,7 +85,7 @@ async fn a_closed_event_gives_back_what_is_left_and_later_what_is_cancelled() {
     sale.redis.command(&["SCRIPT", "FLUSH"]).unwrap();
     eventually("the ledger is rebuilt", async || {
         let row = sale.store.event(sale.event).await.unwrap()?;
-        (row.epoch > epoch && sale.ledger.fence_open(sale.event).await.ok()?).then_some(())
+        (row.epoch > epoch && sale.ledger.fence_open_now(sale.event).await.ok()?).then_some(())
     })
     .await;
     sale.until_at_rest_with(2).await;

@@ -66,11 +66,11 @@ async fn a_rebuild_that_was_overtaken_opens_nothing() {
     let rebuilder = Rebuilder { store: sale.store.clone(), stock: sale.ledger.clone(), inflight_max: 1000 };
     let rebuilt = rebuilder.rebuild(sale.event).await.unwrap();
     assert_eq!((rebuilt.stock, rebuilt.counted, rebuilt.inflight), (4, 0, 0));
-    assert!(sale.ledger.fence_open(sale.event).await.unwrap());
+    assert!(sale.ledger.fence_open_now(sale.event).await.unwrap());
 
     // A rebuild of a later epoch has begun and died: the ledger is its own, and a later rebuild takes it.
     let epoch = sale.store.bump_epoch(sale.event, rebuilt.epoch + 1, 0).await.unwrap();
-    let slow = sale.ledger.for_rebuild().await.unwrap();
+    let slow = sale.ledger.for_rebuild(sale.event).await.unwrap();
     slow.begin(sale.event, epoch).await.unwrap();
     let faster = rebuilder.rebuild(sale.event).await.unwrap();
     assert!(faster.epoch > epoch);

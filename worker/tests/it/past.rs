@@ -43,7 +43,7 @@ async fn a_past_events_ledger_is_put_away_and_its_rows_stay() {
     let other = crate::sale::scheduled_event(&sale.store, 1).await;
     sale.store.set_event_state(other, EventState::Open).await.unwrap();
     eventually("the watch has looked at every event", async || {
-        sale.ledger.fence_open(other).await.ok()?.then_some(())
+        sale.ledger.fence_open_now(other).await.ok()?.then_some(())
     })
     .await;
     assert_eq!(sale.ledger.meta(sale.event).await.unwrap(), None);

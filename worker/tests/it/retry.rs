@@ -64,7 +64,7 @@ async fn an_event_that_somebody_has_locked_holds_no_other_and_nothing_of_it_is_p
     sale.store.set_event_state(locked, EventState::Open).await.unwrap();
     let other_epoch = eventually("the other ledger opens", async || {
         let (row, meta) = (sale.store.event(locked).await.unwrap()?, sale.ledger.meta(locked).await.ok()??);
-        (sale.ledger.fence_open(locked).await.ok()? && row.epoch == meta.epoch).then_some(meta.epoch)
+        (sale.ledger.fence_open_now(locked).await.ok()? && row.epoch == meta.epoch).then_some(meta.epoch)
     })
     .await;
     let mut stuck: Vec<OutboxEntry> = Vec::new();

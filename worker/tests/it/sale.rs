@@ -116,7 +116,7 @@ impl Sale {
         eventually("the ledger opens", async || {
             let row = self.store.event(self.event).await.unwrap()?;
             let meta = self.ledger.meta(self.event).await.ok()??;
-            let open = self.ledger.fence_open(self.event).await.ok()?;
+            let open = self.ledger.fence_open_now(self.event).await.ok()?;
             (open && meta.epoch == row.epoch && Some(meta.state) == row.state.ledger()).then_some(meta.epoch)
         })
         .await

@@ -87,7 +87,7 @@ impl Cache {
     pub fn new(config: &CacheConfig, ledger: &Stock) -> Arc<Self> {
         let settings = Settings::of(config);
         let local = Arc::new(Local::new(&settings));
-        let shared = ledger.redis_client().and_then(|client| Shared::new(client, &settings));
+        let shared = ledger.servers().and_then(|servers| Shared::new(servers.clone(), &settings));
         let following =
             shared.clone().map(|shared| tokio::spawn(shared.follow(local.clone())).abort_handle());
         Arc::new(Self { local, shared, flights: Flights::default(), counts: Arc::default(), following })

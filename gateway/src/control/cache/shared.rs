@@ -4,6 +4,8 @@
 //! never seen before. A value of another epoch is worth nothing, so that a slow reader cannot write over a change, and a
 //! Redis that has forgotten its epochs cannot bring an old value back. Values end by themselves besides.
 //!
+//! In a Redis Cluster all of it is in one slot: a value and its epoch are read at once.
+//!
 //! Nothing here is an error for anybody: what Redis does not say in time is not there, and after that it is left in
 //! peace for a moment.
 
@@ -12,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use spike_stock::stock::Timeouts;
+use spike_stock::{Connection, Servers};
 use uuid::Uuid;
 
 use super::key::{Key, Topic};
@@ -20,9 +23,9 @@ use super::local::Local;
 use super::{Cached, Settings};
 
 /// Hash: slot -> epoch.
-const EPOCHS: &str = "spike:cache:epochs";
+const EPOCHS: &str = "spike:{cache}:epochs";
 /// Channel on which a change is told: the teller and the topic.
-const CHANGES: &str = "spike:cache:changes";
+const CHANGES: &str = "spike:{cache}:changes";
 /// How long a Redis that failed is left in peace.
 const REST: Duration = Duration::from_secs(1);
 /// How long a key that changes by itself is kept.
@@ -33,8 +36,8 @@ const TELL_AGAIN: Duration = Duration::from_millis(500);
 /// A connection for the cache alone: its timeouts are much shorter than the ledger's.
 #[derive(Clone)]
 pub(super) struct Shared {
-    client: redis::Client,
-    connection: ConnectionManager,
+    servers: Servers,
+    connection: Connection,
     ttl: Duration,
     timeout: Duration,
     me: Arc<str>,
@@ -54,15 +57,11 @@ pub(super) struct Look {
 
 impl Shared {
     /// Connects when first used. `None` where the client's connection cannot even be set up.
-    pub fn new(client: redis::Client, settings: &Settings) -> Option<Self> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout))
-            .set_max_delay(REST)
-            .set_number_of_retries(1);
-        let connection = client.get_connection_manager_lazy(config).ok()?;
+    pub fn new(servers: Servers, settings: &Settings) -> Option<Self> {
+        let timeouts = Timeouts { connect: settings.timeout, command: settings.timeout };
+        let connection = servers.connection(timeouts).ok()?;
         Some(Self {
-            client,
+            servers,
             connection,
             ttl: settings.shared_ttl,
             timeout: settings.timeout,
@@ -120,9 +119,7 @@ impl Shared {
     /// Passes on what other gateways tell, for ever. After a break anything may have been told to nobody here.
     pub async fn follow(self, local: Arc<Local>) {
         loop {
-            if let Ok(mut subscription) = self.client.get_async_pubsub().await
-                && subscription.subscribe(CHANGES).await.is_ok()
-            {
+            if let Ok(mut subscription) = self.servers.subscribe(CHANGES).await {
                 local.invalidate_all();
                 let mut messages = subscription.on_message();
                 while let Some(message) = messages.next().await {
@@ -177,7 +174,7 @@ impl Shared {
 
 /// Gateways of another version may show things otherwise: each version has names of its own.
 fn name_of(key: &Key) -> String {
-    format!("spike:cache:{}:{}", env!("CARGO_PKG_VERSION"), key.name)
+    format!("spike:{{cache}}:{}:{}", env!("CARGO_PKG_VERSION"), key.name)
 }
 
 /// Epoch, tag and JSON, each on a line. Neither of the first two has a line break in it.

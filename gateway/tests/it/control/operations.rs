@@ -46,7 +46,7 @@ async fn first_opening(store: &Store, ledger: &Stock, event: EventId) {
     let opening =
         Opening { state, stock: snapshot.def.total.into(), inflight: 0, cap: 100, def: &snapshot.def };
     ledger.open(event, epoch, &opening).await.unwrap();
-    ledger.load_fenced(event).await.unwrap();
+    ledger.load_fenced(event, epoch).await.unwrap();
 }
 
 async fn operate(api: &Api, admin: &str, event: EventId, wish: &str) -> Value {
@@ -125,7 +125,7 @@ async fn without_a_worker_the_operator_is_told_and_nothing_sells() {
         assert_eq!(answer.status, status, "{wish} {}", answer.body);
         assert_eq!(answer.headers.contains_key("retry-after"), status == 503, "{wish}");
     }
-    assert!(!api.ledger.fence_open(event).await.unwrap(), "a gateway never loads what sells");
+    assert!(!api.ledger.fence_open_now(event).await.unwrap(), "a gateway never loads what sells");
     let unknown = api.post("/admin/spike/events/9999/warmup", Some(&admin), &json!({})).await;
     assert_eq!(unknown.status, 404);
 

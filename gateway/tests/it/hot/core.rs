@@ -190,7 +190,7 @@ async fn open(redis: &RedisServer, wishes: &Wishes) -> Stock {
     let (state, stock) = (LedgerState::Open, u64::from(wishes.stock));
     let opening = Opening { state, stock, inflight: 0, cap: wishes.cap, def: &def };
     ledger.open(EVENT, EPOCH, &opening).await.unwrap();
-    ledger.load_fenced(EVENT).await.unwrap();
+    ledger.load_fenced(EVENT, EPOCH).await.unwrap();
     ledger
 }
 

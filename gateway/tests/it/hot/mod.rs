@@ -4,6 +4,7 @@ mod answers;
 mod bad_http;
 mod bridge;
 mod buy;
+mod cluster;
 mod core;
 mod counting;
 mod lane;

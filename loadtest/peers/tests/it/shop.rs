@@ -57,7 +57,7 @@ pub async fn open(redis: &RedisServer, def: &EventDef, epoch: u64) -> Stock {
     let stock = u64::from(def.total);
     let opening = Opening { state: LedgerState::Open, stock, inflight: 0, cap: 1_000_000, def };
     ledger.open(def.id, epoch, &opening).await.unwrap();
-    ledger.load_fenced(def.id).await.unwrap();
+    ledger.load_fenced(def.id, epoch).await.unwrap();
     ledger
 }
 

@@ -59,7 +59,7 @@ async fn what_was_accepted_and_not_settled_survives_behind_the_fence() {
     let relayed = server.stock.read_new(EVENT, "relay", 100).await.unwrap();
     assert_eq!(relayed.len(), 15, "the relay starts from the first entry");
     open(&server.stock, EVENT, EPOCH + 1, 60, 3, 1000).await;
-    assert!(server.stock.fence_open(EVENT).await.unwrap());
+    assert!(server.stock.fence_open_now(EVENT).await.unwrap());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! ledger in a folder; and random sequences on both against one plain model.
 
 mod boundary;
+mod cluster;
 mod journal;
 mod late;
 mod model;

@@ -36,7 +36,10 @@ async fn a_restarted_redis_sells_nothing_until_it_is_rebuilt() {
         [Decision::Accepted]
     );
     closed(server.reserve(other, &[(2, 1, None)]).await);
-    assert!(!server.stock.fence_open(other).await.unwrap(), "rebuilding one event opens only its own fence");
+    assert!(
+        !server.stock.fence_open_now(other).await.unwrap(),
+        "rebuilding one event opens only its own fence"
+    );
 }
 
 async fn a_rebuild_goes_through_its_steps_once_and_in_order(server: Server) {
@@ -63,7 +66,7 @@ async fn a_rebuild_goes_through_its_steps_once_and_in_order(server: Server) {
     let meta = ledger.meta(EVENT).await.unwrap().unwrap();
     assert_eq!((meta.state, meta.stock, meta.inflight), (LedgerState::Paused, Some(4), Some(2)));
     assert_eq!(meta.doc.as_ref(), Some(&def));
-    ledger.load_fenced(EVENT).await.unwrap();
+    ledger.load_fenced(EVENT, EPOCH).await.unwrap();
     assert_eq!(server.claim(EVENT, 1).await.unwrap().order, a);
     assert_eq!(ledger.events().await.unwrap(), [EVENT]);
 }
@@ -81,7 +84,11 @@ async fn settle_release_and_adopt_wait_while_the_ledger_is_rebuilt(server: Serve
     };
     recovering(server.stock.settle(EVENT, next, &settled).await);
     recovering(server.stock.release(EVENT, next, &ended).await);
-    recovering(server.stock.adopt(EVENT, next, 7, &entry.orders).await.map(|counted| counted.len() as u64));
+    match server.stock.adopt(EVENT, next, 7, &entry.orders).await {
+        // In Redis the script of the next epoch is loaded last.
+        Err(StockError::Fenced) => assert!(server.redis.is_some()),
+        other => recovering(other.map(|counted| counted.len() as u64)),
+    }
     recovering(server.stock.transition(EVENT, next, LedgerState::Open, None).await);
     assert_eq!(
         server.stock.entries(EVENT, None, 10).await.unwrap().entries.len(),

@@ -100,7 +100,7 @@ pub async fn open(ledger: &Stock, event: EventId, epoch: u64, stock: u32, limit:
     ledger.load(event, epoch, &[], &[]).await.unwrap();
     let opening = Opening { state: LedgerState::Open, stock: u64::from(stock), inflight: 0, cap, def: &def };
     ledger.open(event, epoch, &opening).await.unwrap();
-    ledger.load_fenced(event).await.unwrap();
+    ledger.load_fenced(event, epoch).await.unwrap();
 }
 
 pub fn def(event: EventId, total: u32, per_user_limit: u32) -> EventDef {
