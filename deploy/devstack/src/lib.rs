@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`], [`MariaDbServer`], [`RabbitServer`]: one server each, with the faults a test plants
 //!   (`kill9`, `restart`, `pause`, `resume`).
+//! - [`RabbitCluster`]: several RabbitMQ nodes that are one broker.
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
 //! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
 //! - [`ChaosProxy`]: a network between a client and a server, which breaks on request.
@@ -19,6 +20,7 @@ mod mariadb;
 mod port;
 mod process;
 mod rabbit;
+mod rabbit_cluster;
 mod ready;
 mod record;
 mod redis;
@@ -33,6 +35,7 @@ pub use mariadb::{MariaDbOptions, MariaDbServer};
 pub use port::free as free_port;
 pub use process::Lifetime;
 pub use rabbit::RabbitServer;
+pub use rabbit_cluster::RabbitCluster;
 pub use redis::{RedisOptions, RedisServer};
 pub use stack::{Health, Stack, down, status};
 pub use tmpfs::Tmpfs;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use folder::{DataFolder, FolderError};
 use spike_broker::{Broker, Queue};
-use spike_config::{Backend, Config};
+use spike_config::{Backend, Config, ServerUrl};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, Store, StoreError};
@@ -116,8 +116,8 @@ pub fn database_settings(config: &Config) -> DatabaseSettings {
 
 /// The queue of the settings; an embedded one is new and empty.
 pub fn broker(config: &Config) -> Broker {
-    match &config.amqp.url {
-        Backend::Server(url) => Broker::Amqp { url: url.expose().to_owned() },
-        Backend::Embedded => Broker::InProcess(Queue::default()),
+    match &config.amqp.nodes[..] {
+        [] => Broker::InProcess(Queue::default()),
+        nodes => Broker::Amqp { url: nodes.iter().map(ServerUrl::expose).collect::<Vec<_>>().join(",") },
     }
 }

@@ -70,6 +70,8 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_REDIS_URL", "rediss://cache.example:6380", "run a TLS proxy such as stunnel"),
         ("SPIKE_AMQP_URL", "amqps://queue.example", "run a TLS proxy such as stunnel"),
         ("SPIKE_AMQP_URL", "http://queue.example", "amqp://"),
+        ("SPIKE_AMQP_URL", "amqp://queue-1.example,", "separated by commas"),
+        ("SPIKE_AMQP_URL", "amqp://queue-1.example,redis://queue-2.example", "separated by commas"),
         ("SPIKE_AMQP_MESSAGE_ORDERS_MAX", "257", "1 to 256"),
         ("SPIKE_DATABASE_URL", "mysql://root@db.example", "/database"),
         ("SPIKE_DATABASE_URL", "mariadb://root@db.example/spike", "write mysql://"),
@@ -227,6 +229,7 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         ("SPIKE_PAYMENTS_CALLBACK_SECRET", &GOOD_SECRET[1..]),
         ("SPIKE_PAYMENTS_CALLBACK_SECRET", "spike-development-callbacks-not-for-production"),
         ("SPIKE_AMQP_URL", "amqp://guest:guest@queue.example"),
+        ("SPIKE_AMQP_URL", "amqp://shop:own@queue-1.example,amqp://guest:guest@queue-2.example"),
         ("SPIKE_DATABASE_URL", "mysql://spike:spike@db.example/spike"),
         ("SPIKE_REDIS_URL", "redis://:spike@cache.example"),
     ];
@@ -335,6 +338,17 @@ fn printing_a_configuration_shows_no_secret() {
     let text = format!("{config:?} {config:#?}");
     assert!(!text.contains("hunter2") && text.contains("mysql://shop:***@127.0.0.1/spike"), "{text}");
     assert!(config.database.url.server().expect("a server").expose().contains("hunter2"));
+}
+
+#[test]
+fn a_broker_may_have_several_nodes() {
+    let config =
+        with(&[("SPIKE_AMQP_URL", "amqp://shop:hunter2@a:1/v, amqp://shop:hunter2@b:2/v")]).expect("allowed");
+    let nodes: Vec<_> = config.amqp.nodes.iter().map(|node| (node.host.as_str(), node.port)).collect();
+    assert_eq!(nodes, [("a", Some(1)), ("b", Some(2))]);
+    assert_eq!(config.amqp.url.server(), config.amqp.nodes.first());
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(with(&[]).expect("the defaults").amqp.nodes, []);
 }
 
 #[test]

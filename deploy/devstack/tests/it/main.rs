@@ -4,5 +4,6 @@ mod chaos;
 mod lifetime;
 mod mariadb;
 mod rabbit;
+mod rabbit_cluster;
 mod redis;
 mod stack;
