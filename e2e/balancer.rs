@@ -81,7 +81,8 @@ impl Shared {
         let ready = |target: &Target| {
             http::try_call_within(target.ops, "/readyz", PROBE).is_some_and(|answer| answer.status == 200)
         };
-        let gateway = in_turn.filter(ready).find_map(|target| TcpStream::connect_timeout(&target.http, PROBE).ok());
+        let gateway =
+            in_turn.filter(ready).find_map(|target| TcpStream::connect_timeout(&target.http, PROBE).ok());
         if let Some(gateway) = gateway {
             join(client, &gateway);
         }

@@ -14,7 +14,8 @@ fn the_leader_of_the_queue_is_killed_and_the_sale_goes_on() {
     let cluster = RabbitCluster::start(&fixture::folder("rabbit-cluster"), 3).expect("three nodes");
     let amqp = cluster.create_vhost("sale").expect("a virtual host");
     let republish = ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "1500");
-    let system = System::start_on(&amqp, &fixture::database(), &[("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), republish]);
+    let system =
+        System::start_on(&amqp, &fixture::database(), &[("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), republish]);
     let names = || cluster.nodes().map(|node| node.node()).collect::<Vec<_>>();
     let all = |mut nodes: Vec<String>| {
         let mut names = names();

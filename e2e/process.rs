@@ -91,7 +91,8 @@ impl Process {
         let value = |line: &str| {
             let (series, value) = line.strip_prefix(family)?.rsplit_once(' ')?;
             let fits = labels.iter().all(|label| series.contains(label));
-            (fits && (series.is_empty() || series.starts_with('{'))).then(|| value.parse::<u64>().expect("a count"))
+            (fits && (series.is_empty() || series.starts_with('{')))
+                .then(|| value.parse::<u64>().expect("a count"))
         };
         text.lines().filter_map(value).sum()
     }

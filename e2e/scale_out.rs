@@ -26,10 +26,8 @@ fn one_gateway_drains_and_one_worker_is_killed_and_nobody_notices() {
         System::start(&[("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "1500")]);
     let (mut leaving, http) = system.second_gateway();
     let staying = system.second_worker();
-    let targets = [
-        Target { http: system.http, ops: system.gateway_ops },
-        Target { http, ops: leaving.ops() },
-    ];
+    let targets =
+        [Target { http: system.http, ops: system.gateway_ops }, Target { http, ops: leaving.ops() }];
     let balancer = Balancer::start(&targets);
     let event = system.open(Sale { opens_in_ms: 2_000, ..Sale::of(STOCK) });
     let running = system.storm_at(balancer.address(), event, now_ms() + 2_500, 6_000, 2);

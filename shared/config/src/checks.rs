@@ -43,6 +43,12 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         &format!("at most database.connections_max, {}", config.database.connections_max),
     );
     reader.require(
+        config.worker.retention_days == 0 || config.worker.archive_after_s > 0,
+        "worker.retention_days",
+        &["worker.archive_after_s"],
+        "0 while worker.archive_after_s is 0: an event's orders are kept until its ledger has been put away",
+    );
+    reader.require(
         config.payments.timeout_ms < config.http.request_timeout_ms,
         "payments.timeout_ms",
         &["http.request_timeout_ms"],

@@ -77,6 +77,7 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_DATABASE_URL", "mariadb://root@db.example/spike", "write mysql://"),
         ("SPIKE_DATABASE_CONNECTIONS_MIN", "11", "at most database.connections_max, 10"),
         ("SPIKE_RELAY_ENABLED", "false", "true while amqp.url is empty"),
+        ("SPIKE_WORKER_RETENTION_DAYS", "36501", "0 to 36500"),
         ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "15000", "more than relay.claim_idle_ms, 15000"),
         ("SPIKE_AUTH_SECRET", " ", "***"),
         ("SPIKE_AUTH_SECRET", "not \u{fffd} UTF-8", "***"),
@@ -349,6 +350,15 @@ fn a_broker_may_have_several_nodes() {
     assert_eq!(config.amqp.url.server(), config.amqp.nodes.first());
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!(with(&[]).expect("the defaults").amqp.nodes, []);
+}
+
+#[test]
+fn orders_are_deleted_only_after_their_ledger_is_put_away() {
+    let days = ("SPIKE_WORKER_RETENTION_DAYS", "30");
+    assert_eq!(with(&[days]).expect("allowed").worker.retention_days, 30);
+    assert_eq!(with(&[]).expect("the defaults").worker.retention_days, 0, "kept for ever");
+    let errors = with(&[days, ("SPIKE_WORKER_ARCHIVE_AFTER_S", "0")]).expect_err("nothing is ever put away");
+    assert_eq!(errors.all()[0].name(), days.0, "{errors}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub(crate) fn about(module: &str) -> Statements {
         "audit" | "rebuild" => Statements::Rebuild,
         "restock" => Statements::Restock,
         "rate_limits" => Statements::Settings,
-        "audit_log" | "dead_letters" | "purge" => Statements::Upkeep,
+        "audit_log" | "dead_letters" | "purge" | "retention" => Statements::Upkeep,
         _ => Statements::Health,
     }
 }
