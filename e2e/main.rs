@@ -39,6 +39,7 @@ mod reconcile;
 mod recorded;
 mod redis_down;
 mod revoked;
+mod rolling_upgrade;
 mod scale_out;
 mod session_races;
 mod shop;

@@ -66,17 +66,23 @@ impl Process {
         process
     }
 
-    /// Another of the same role and build on the same servers, with other variables besides.
-    pub fn beside(&self, variables: &[(&str, String)], ops: SocketAddr) -> Self {
+    /// Another of the same role on the same servers, of this build and with other variables besides.
+    pub fn beside(&self, binary: &Path, variables: &[(&str, String)], ops: SocketAddr) -> Self {
         let mut env = self.env.clone();
         env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        Self::start_of(&self.binary, self.role, &env, &self.dir, ops)
+        Self::start_of(binary, self.role, &env, &self.dir, ops)
     }
 
-    /// Has another build take its place, with its variables, and waits until that is ready. The old process must have ended.
-    pub fn replace_with(&mut self, binary: &Path) {
-        self.binary = binary.to_owned();
-        self.restart();
+    /// The build it is of.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Ends it as an operator does; it must leave with success.
+    pub fn leave(mut self) {
+        self.signal(libc::SIGTERM);
+        let status = self.ended();
+        assert!(status.success(), "{status}");
     }
 
     /// Where operators ask it.

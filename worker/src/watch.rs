@@ -44,7 +44,7 @@ fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence_open: bool) -> Need {
     } else if meta.stock.is_none() || meta.inflight.is_none() || meta.doc.is_none() {
         Need::Rebuild("the ledger is incomplete")
     } else if !fence_open {
-        Need::Rebuild("Redis has restarted")
+        Need::Rebuild("its scripts are not loaded: Redis has restarted, or another version has opened it")
     } else if meta.state != state {
         Need::Transition(state)
     } else {

@@ -8,3 +8,4 @@ mod model;
 mod outbox;
 mod rebuild;
 mod server;
+mod versions;
