@@ -105,8 +105,11 @@ fn upgrade(
     all_go_on(&[&system.gateway, &former_gateway, &gateway], &[&system.worker, &worker]);
     former_gateway.leave();
     let so_far = crowd.refused();
-    println!("refused until both versions sold: {so_far:?}");
-    assert!(so_far.keys().all(|word| word == "recovering"), "{so_far:?}");
+    let by_the_new =
+        gateway.counted("spike_gateway_requests_total", &["route=\"buy\"", "outcome=\"unavailable\""]);
+    println!("refused until both versions sold: {so_far:?}, as unavailable by the new gateway: {by_the_new}");
+    // Recovering: while the new worker opens its fence. Unavailable: by a gateway whose cores are not yet connected to Redis.
+    assert!(so_far.keys().all(|word| word == "recovering" || word == "unavailable"), "{so_far:?}");
 
     // Half way, the worst moment: each version's worker opens the fence of its own gateways.
     system.redis.kill9();
