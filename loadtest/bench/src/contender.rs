@@ -39,7 +39,7 @@ pub enum Who {
 
 impl Who {
     /// The settings of a gateway of ours that it is; `None` for the others.
-    fn settings(self) -> Option<&'static [(&'static str, &'static str)]> {
+    pub fn settings(self) -> Option<&'static [(&'static str, &'static str)]> {
         match self {
             Self::Spike => Some(&[]),
             Self::SpikeAlone => Some(&[("SPIKE_RELAY_ENABLED", "false")]),

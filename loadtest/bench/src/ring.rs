@@ -159,6 +159,26 @@ impl Ring {
         Ok(worker)
     }
 
+    /// The same on ports of its own, beside another one. Returns where it answers.
+    ///
+    /// # Errors
+    /// As [`Ring::gateway`].
+    pub async fn gateway_beside(
+        &self,
+        cpu: Option<usize>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Process, SocketAddr)> {
+        let port = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, spike_devstack::free_port()?)));
+        let (at, ops) = (port()?, port()?);
+        let (listen, ops_listen) = (at.to_string(), ops.to_string());
+        let mut settings = settings.to_vec();
+        settings.extend([("SPIKE_HTTP_LISTEN", &*listen), ("SPIKE_HTTP_OPS_LISTEN", &*ops_listen)]);
+        let env = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
+        gateway.wait_ready(ops, "/readyz").await?;
+        Ok((gateway, at))
+    }
+
     /// Puts `count` sales of `units` each up, one unit a buyer, open in half a second, with a gateway and a worker that leave
     /// when it is done.
     ///
