@@ -16,7 +16,7 @@ fn the_leader_of_the_queue_is_killed_and_the_sale_goes_on() {
     let republish = ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "1500");
     let system =
         System::start_on(&amqp, &fixture::database(), &[("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), republish]);
-    let names = || cluster.nodes().map(|node| node.node()).collect::<Vec<_>>();
+    let names = || cluster.nodes().map(spike_devstack::RabbitServer::node).collect::<Vec<_>>();
     let all = |mut nodes: Vec<String>| {
         let mut names = names();
         nodes.sort();

@@ -7,7 +7,7 @@ const QUEUE: &str = "kept";
 #[test]
 fn a_queue_of_three_members_outlives_its_leader_and_takes_it_back() {
     let cluster = RabbitCluster::start(&fixture::folder("rabbit-cluster"), 3).expect("three nodes");
-    let names: Vec<String> = cluster.nodes().map(|node| node.node()).collect();
+    let names: Vec<String> = cluster.nodes().map(spike_devstack::RabbitServer::node).collect();
     let urls = cluster.create_vhost("sale").expect("a virtual host");
     assert_eq!(urls.split(',').count(), 3, "{urls}");
     let declare = format!(
