@@ -94,6 +94,14 @@ soak: install-servers ## a long sale under random faults, optimised, on servers 
 	SPIKE_TEST_SOAK_MINUTES="$(or $(SOAK_MINUTES),20)" SPIKE_TEST_SOAK_SEED="$(SOAK_SEED)" \
 		cargo test --profile soak --package spike --test e2e -- --ignored --nocapture nemesis::soak
 
+# The newest commit before this version's own schema; any commit since the settings of the tests were there will do.
+FORMER ?= 268f747
+
+.PHONY: upgrade-test
+upgrade-test: install-servers ## build a former version (FORMER=commit) and replace it by this one in the middle of a sale (some minutes)
+	SPIKE_TEST_FORMER="$$(deploy/devstack/build-former.sh $(FORMER))" \
+		cargo test --package spike --test e2e -- --ignored --nocapture rolling_upgrade
+
 .PHONY: k6
 k6: ## load scripts of k6 against a release build on servers of its own (DURATION=30 ARGS="login list order spike all")
 	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh k6 $(ARGS)

@@ -2,6 +2,7 @@
 
 use loadtest::{Audit, AuditInput, Buyer, History, OrderRow, PressPlan, Progress, SaleResult, SaleSpec};
 use spike_domain::{Conservation, EventId, OrderId, UserId};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -19,13 +20,25 @@ pub struct Running {
 impl System {
     /// Lets new buyers press, each `presses` times, from the opening on.
     pub fn storm(&self, event: EventId, start_at_ms: u64, buyers: usize, presses: u64) -> Running {
+        self.storm_at(self.http, event, start_at_ms, buyers, presses)
+    }
+
+    /// The same at another address than the first gateway's.
+    pub fn storm_at(
+        &self,
+        base: SocketAddr,
+        event: EventId,
+        start_at_ms: u64,
+        buyers: usize,
+        presses: u64,
+    ) -> Running {
         let connections = 16;
         let sources: Vec<_> = loadtest::loopback_sources(connections).collect();
         let buyer = |(at, (user, token))| Buyer { user, token, source: sources[at % sources.len()] };
         let buyers: Vec<Buyer> = self.users(buyers).into_iter().enumerate().map(buyer).collect();
         let spec = SaleSpec {
-            base: self.http,
-            host: self.http.to_string(),
+            base,
+            host: base.to_string(),
             event,
             start_at_ms,
             requests: buyers.len() as u64 * presses,
@@ -143,8 +156,13 @@ impl Running {
         self.task.await.expect("no panic").expect("the sale ran")
     }
 
+    /// Presses answered with an order so far.
+    pub fn accepted(&self) -> u64 {
+        self.progress.snapshot().counts.accepted
+    }
+
     /// Waits until so many presses have been answered with an order.
     pub fn wait_accepted(&self, count: u64) {
-        until("the sale is under way", || (self.progress.snapshot().counts.accepted >= count).then_some(()));
+        until("the sale is under way", || (self.accepted() >= count).then_some(()));
     }
 }

@@ -62,7 +62,7 @@ fn every_hostile_token_gets_one_identical_answer() {
     let mut variables =
         vec![("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
     variables.extend(EDDSA.map(|(name, value)| (name, value.to_owned())));
-    let _eddsa = system.gateway.beside(&variables, ops);
+    let _eddsa = system.gateway.beside(system.gateway.binary(), &variables, ops);
     let hot = format!("{}/mine", orders_path(event));
     until("the second gateway knows the event", || (ask(http, "GET", &hot, "x").0 == 401).then_some(()));
 

@@ -13,9 +13,19 @@ use crate::poll::until;
 /// The variables of a process; it sees no other `SPIKE_*`.
 pub type Env = BTreeMap<String, String>;
 
+/// The binary under test.
+pub fn spike() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_spike"))
+}
+
 /// `spike <words>` with these variables, in `dir`.
 pub fn command(words: &[&str], env: &Env, dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spike"));
+    command_of(spike(), words, env, dir)
+}
+
+/// The same of another build.
+pub fn command_of(binary: &Path, words: &[&str], env: &Env, dir: &Path) -> Command {
+    let mut command = Command::new(binary);
     command.args(words).current_dir(dir).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPIKE_")) {
         command.env_remove(name);
@@ -33,6 +43,7 @@ pub fn run(words: &[&str], env: &Env, dir: &Path) -> Output {
 
 /// A gateway or a worker; killed when dropped.
 pub struct Process {
+    binary: PathBuf,
     role: &'static str,
     env: Env,
     dir: PathBuf,
@@ -43,17 +54,53 @@ pub struct Process {
 impl Process {
     /// Starts it and waits until it is ready. Its log is `<dir>/<role>.log`.
     pub fn start(role: &'static str, env: &Env, dir: &Path, ops: SocketAddr) -> Self {
-        let child = spawn(role, env, dir);
-        let mut process = Self { role, env: env.clone(), dir: dir.to_owned(), ops, child };
+        Self::start_of(spike(), role, env, dir, ops)
+    }
+
+    /// The same of another build.
+    pub fn start_of(binary: &Path, role: &'static str, env: &Env, dir: &Path, ops: SocketAddr) -> Self {
+        let child = spawn(binary, role, env, dir);
+        let (binary, dir) = (binary.to_owned(), dir.to_owned());
+        let mut process = Self { binary, role, env: env.clone(), dir, ops, child };
         process.wait_ready();
         process
     }
 
-    /// Another of the same role on the same servers, with other variables besides.
-    pub fn beside(&self, variables: &[(&str, String)], ops: SocketAddr) -> Self {
+    /// Another of the same role on the same servers, of this build and with other variables besides.
+    pub fn beside(&self, binary: &Path, variables: &[(&str, String)], ops: SocketAddr) -> Self {
         let mut env = self.env.clone();
         env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        Self::start(self.role, &env, &self.dir, ops)
+        Self::start_of(binary, self.role, &env, &self.dir, ops)
+    }
+
+    /// The build it is of.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Ends it as an operator does; it must leave with success.
+    pub fn leave(mut self) {
+        self.signal(libc::SIGTERM);
+        let status = self.ended();
+        assert!(status.success(), "{status}");
+    }
+
+    /// Where operators ask it.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    /// The sum of a counter's series whose labels hold all of `labels`, as `name="value"`.
+    pub fn counted(&self, family: &str, labels: &[&str]) -> u64 {
+        let answer = http::call(self.ops, "GET", "/metrics", &[], None);
+        let text = String::from_utf8(answer.body).expect("UTF-8");
+        let value = |line: &str| {
+            let (series, value) = line.strip_prefix(family)?.rsplit_once(' ')?;
+            let fits = labels.iter().all(|label| series.contains(label));
+            (fits && (series.is_empty() || series.starts_with('{')))
+                .then(|| value.parse::<u64>().expect("a count"))
+        };
+        text.lines().filter_map(value).sum()
     }
 
     /// SIGKILL, as a machine that loses power.
@@ -65,7 +112,7 @@ impl Process {
     /// Starts it again and waits until it is ready.
     pub fn restart(&mut self) {
         self.kill9();
-        self.child = spawn(self.role, &self.env, &self.dir);
+        self.child = spawn(&self.binary, self.role, &self.env, &self.dir);
         self.wait_ready();
     }
 
@@ -74,7 +121,7 @@ impl Process {
         self.kill9();
         let mut env = self.env.clone();
         env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        self.child = spawn(self.role, &env, &self.dir);
+        self.child = spawn(&self.binary, self.role, &env, &self.dir);
     }
 
     /// The variables it was started with.
@@ -133,11 +180,11 @@ impl Drop for Process {
     }
 }
 
-fn spawn(role: &'static str, env: &Env, dir: &Path) -> Child {
+fn spawn(binary: &Path, role: &'static str, env: &Env, dir: &Path) -> Child {
     let path = dir.join(format!("{role}.log"));
     let log: File =
         OpenOptions::new().create(true).append(true).open(path).expect("a log in the test's folder");
-    let mut command = command(&[role], env, dir);
+    let mut command = command_of(binary, &[role], env, dir);
     command.stdout(Stdio::null()).stderr(log);
     spike_devstack::spawn_bound(command).expect("the binary starts")
 }

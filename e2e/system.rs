@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::http::{self, Answer};
 use crate::poll::until;
-use crate::process::{Env, Process, run};
+use crate::process::{Env, Process, command_of, spike};
 
 const ADMIN: &str = "admin@e2e.invalid";
 const PASSWORD: &str = "correct horse battery staple";
@@ -120,6 +120,17 @@ impl System {
         database: &str,
         settings: &[(&str, &str)],
     ) -> Self {
+        Self::start_of(spike(), redis, addresses, database, settings)
+    }
+
+    /// The same of another build.
+    pub fn start_of(
+        binary: &Path,
+        redis: RedisServer,
+        addresses: &Addresses,
+        database: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut env = addresses.variables();
         let [http, gateway_ops, worker_ops] = [loopback(), loopback(), loopback()];
         let chosen: BTreeMap<&str, String> = [
@@ -143,11 +154,11 @@ impl System {
             &["migrate"][..],
             &["admin", "create-user", "--email", ADMIN, "--role", "admin", "--password", PASSWORD],
         ] {
-            let output = run(words, &env, &dir);
+            let output = command_of(binary, words, &env, &dir).output().expect("the binary starts");
             assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        let worker = Process::start("worker", &env, &dir, worker_ops);
-        let gateway = Process::start("gateway", &env, &dir, gateway_ops);
+        let worker = Process::start_of(binary, "worker", &env, &dir, worker_ops);
+        let gateway = Process::start_of(binary, "gateway", &env, &dir, gateway_ops);
         let runtime = Runtime::new().expect("a runtime");
         let store =
             runtime.block_on(Store::connect(&database_settings(database))).expect("the database answers");
@@ -168,15 +179,25 @@ impl System {
 
     /// Another worker on the same servers.
     pub fn second_worker(&self) -> Process {
+        self.worker_of(self.worker.binary())
+    }
+
+    /// The same of another build.
+    pub fn worker_of(&self, binary: &Path) -> Process {
         let ops = loopback();
-        self.worker.beside(&[("SPIKE_WORKER_OPS_LISTEN", ops.to_string())], ops)
+        self.worker.beside(binary, &[("SPIKE_WORKER_OPS_LISTEN", ops.to_string())], ops)
     }
 
     /// Another gateway on the same servers, and where its buyers connect.
     pub fn second_gateway(&self) -> (Process, SocketAddr) {
+        self.gateway_of(self.gateway.binary())
+    }
+
+    /// The same of another build.
+    pub fn gateway_of(&self, binary: &Path) -> (Process, SocketAddr) {
         let [http, ops] = [loopback(), loopback()];
         let variables = [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
-        (self.gateway.beside(&variables, ops), http)
+        (self.gateway.beside(binary, &variables, ops), http)
     }
 
     /// Announces a sale of a new product, warms it up, and waits until the gateway shows it.

@@ -13,7 +13,8 @@
 //! - `purge` forgets sessions, refresh tokens and revocations that are over.
 //! - `payments` finds out what became of payments without an outcome, `paid_orders` shows paid spike orders beside their claims,
 //!   `refunds` gives money back that no order needs; `idempotency_keys` forgets old keys.
-//! - `reconcile` watches over S = R + L + F + K and mends what is explained; `archive` puts past ledgers away.
+//! - `reconcile` watches over S = R + L + F + K and mends what is explained; `archive` puts past ledgers away, and
+//!   `retention` deletes orders that have been over for long, if it is told to.
 //! - `watch` follows the events' schedules, compares every ledger with the database and has [`rebuild`] make it anew where they differ.
 
 mod archive;
@@ -36,6 +37,7 @@ pub mod rebuild;
 mod reconcile;
 mod refunds;
 mod restock;
+mod retention;
 mod settle_sweep;
 mod stop;
 mod traced;
@@ -128,6 +130,7 @@ pub async fn run(
     running.spawn(refunds::run(jobs.clone(), stop.clone()));
     running.spawn(idempotency_keys::run(jobs.clone(), stop.clone()));
     running.spawn(archive::run(jobs.clone(), stop.clone()));
+    running.spawn(retention::run(jobs.clone(), stop.clone()));
     running.spawn(reconcile::run(jobs.clone(), rebuilder.clone(), drift, stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
 

@@ -10,7 +10,7 @@ use redis::{ErrorKind, ServerErrorKind};
 use spike_broker::Backoff;
 use spike_domain::{EventId, LedgerState};
 use spike_metrics::words::Job;
-use spike_stock::{Meta, StockError};
+use spike_stock::{Fence, Meta, StockError};
 use spike_store::{Schedule, WatchedEvent};
 use tokio::time::Instant;
 
@@ -29,12 +29,14 @@ enum Need {
     Nothing,
     /// Another state; its figures are right.
     Transition(LedgerState),
+    /// This version's scripts: another version's worker has compared it.
+    Scripts,
     /// Making anew, and why.
     Rebuild(&'static str),
 }
 
 /// What an event's ledger needs, from what the database wants and what Redis holds.
-fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence_open: bool) -> Need {
+fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence: Fence) -> Need {
     let Some(state) = wanted.state.ledger() else { return Need::Nothing };
     let Some(meta) = held else { return Need::Rebuild("there is no ledger") };
     if meta.epoch != wanted.epoch {
@@ -43,8 +45,10 @@ fn need(wanted: &WatchedEvent, held: Option<&Meta>, fence_open: bool) -> Need {
         Need::Rebuild("a rebuild did not finish")
     } else if meta.stock.is_none() || meta.inflight.is_none() || meta.doc.is_none() {
         Need::Rebuild("the ledger is incomplete")
-    } else if !fence_open {
-        Need::Rebuild("Redis has restarted")
+    } else if fence == Fence::Closed {
+        Need::Rebuild("its scripts are not loaded: Redis has restarted")
+    } else if fence == Fence::OfAnother {
+        Need::Scripts
     } else if meta.state != state {
         Need::Transition(state)
     } else {
@@ -102,6 +106,7 @@ impl Watch {
                 }
                 Err(error) if away(&error) => return Err(error.into()),
                 Err(error) => tracing::error!(event = %event.id, %error, "ledger not looked at"),
+                Ok(Need::Scripts) => self.join(&event).await,
                 Ok(Need::Transition(state)) => {
                     match self.jobs.ledger.transition(event.id, event.epoch, state, None).await {
                         Ok(_) => tracing::info!(event = %event.id, state = state.as_str(), "ledger moved"),
@@ -128,6 +133,18 @@ impl Watch {
         match self.jobs.ledger.list(event.id).await {
             Ok(()) => tracing::info!(event = %event.id, "the event is on the list of ledgers again"),
             Err(error) => tracing::warn!(event = %event.id, %error, "the event is not put on the list"),
+        }
+    }
+
+    /// Loads our scripts beside those of another version. Where it turns out that they may not be, the next look finds the
+    /// fence closed.
+    async fn join(&self, event: &WatchedEvent) {
+        match self.jobs.ledger.join_fence(event.id, event.epoch).await {
+            Ok(true) => tracing::info!(event = %event.id, "our scripts are loaded beside another version's"),
+            Ok(false) => {
+                tracing::debug!(event = %event.id, "the ledger has changed; our scripts are not loaded");
+            }
+            Err(error) => tracing::warn!(event = %event.id, %error, "our scripts are not loaded"),
         }
     }
 
@@ -158,8 +175,8 @@ impl Watch {
             }
             read => read?,
         };
-        let fence_open = self.jobs.ledger.fence_open(event.id, event.epoch).await?;
-        Ok(need(event, meta.as_ref(), fence_open))
+        let fence = self.jobs.ledger.fence(event.id, event.epoch).await?;
+        Ok(need(event, meta.as_ref(), fence))
     }
 
     fn resting(&self, event: EventId) -> bool {
@@ -197,7 +214,7 @@ impl Watch {
         let wanted = WatchedEvent { id: event, epoch: row.epoch, state: row.state };
         match self.need_of(&wanted).await? {
             Need::Rebuild(_) => Ok(Some(self.rebuilder.rebuild(event).await?)),
-            Need::Nothing | Need::Transition(_) => Ok(None),
+            Need::Nothing | Need::Transition(_) | Need::Scripts => Ok(None),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`RedisServer`], [`MariaDbServer`], [`RabbitServer`]: one server each, with the faults a test plants
 //!   (`kill9`, `restart`, `pause`, `resume`).
 //! - [`RedisCluster`]: three Redis masters, each with a replica.
+//! - [`RabbitCluster`]: several RabbitMQ nodes that are one broker.
 //! - [`Stack`]: all three, started in parallel; [`Stack::up`] starts or finds one that outlives the command.
 //! - [`spawn_bound`], [`free_port`]: the same lifetime and ports for other processes of a test or a demo.
 //! - [`ChaosProxy`]: a network between a client and a server, which breaks on request.
@@ -21,6 +22,7 @@ mod mariadb;
 mod port;
 mod process;
 mod rabbit;
+mod rabbit_cluster;
 mod ready;
 mod record;
 mod redis;
@@ -36,6 +38,7 @@ pub use mariadb::{MariaDbOptions, MariaDbServer};
 pub use port::free as free_port;
 pub use process::Lifetime;
 pub use rabbit::RabbitServer;
+pub use rabbit_cluster::RabbitCluster;
 pub use redis::{RedisOptions, RedisServer};
 pub use stack::{Health, Stack, down, status};
 pub use tmpfs::Tmpfs;

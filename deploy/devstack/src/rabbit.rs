@@ -19,6 +19,8 @@ use crate::record::Record;
 
 /// The settings every Spike broker runs with; see the file for the reasons.
 const SETTINGS: &str = include_str!("../../rabbitmq/spike.conf");
+/// What nodes of one cluster have in common.
+const COOKIE: &str = "home/.erlang.cookie";
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// Erlang for `rabbitmqctl eval`: asks each quorum queue that has no leader to elect one; true when all have one.
 const ELECT: &str = "lists:foldl(fun(Q, All) -> {Name, _} = amqqueue:get_pid(Q), \
@@ -31,7 +33,8 @@ const ELECT: &str = "lists:foldl(fun(Q, All) -> {Name, _} = amqqueue:get_pid(Q),
 pub struct RabbitServer {
     // Before the mapper, because fields are dropped in this order and the node lives on its mapper.
     process: Process,
-    mapper: Process,
+    /// None in a node of a cluster that lives on another one's.
+    mapper: Option<Process>,
     dir: PathBuf,
     port: u16,
     env: Vec<(&'static str, OsString)>,
@@ -54,11 +57,24 @@ impl RabbitServer {
     /// # Errors
     /// When RabbitMQ is not installed, or does not answer within 60 s; the error shows the end of its log.
     pub fn start_with(dir: &Path, lifetime: Lifetime) -> anyhow::Result<RabbitServer> {
+        RabbitServer::start_beside(None, dir, lifetime)
+    }
+
+    /// The same with the port mapper and the cookie of `other`, so that the two can be nodes of one cluster. `other` must
+    /// outlive it.
+    pub(crate) fn start_beside(
+        other: Option<&RabbitServer>,
+        dir: &Path,
+        lifetime: Lifetime,
+    ) -> anyhow::Result<RabbitServer> {
         let server = program(&["rabbitmq-server"])?;
-        let epmd = program(&["epmd"])?;
-        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        fs::create_dir_all(dir.join("home")).with_context(|| format!("create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
         let mut record = Record::load(&dir);
+        if let Some(other) = other {
+            record.set("epmd_port", &Record::load(&other.dir).get::<u16>("epmd_port").unwrap_or_default());
+            write_cookie(&dir, &fs::read_to_string(other.dir.join(COOKIE))?)?;
+        }
         let port = record.get_or("port", port::free)?;
         let mapper_port: u16 = record.get_or("epmd_port", port::free)?;
         let env = environment(&dir, &mut record)?;
@@ -71,10 +87,17 @@ impl RabbitServer {
             let env = env.clone();
             Launch { name, program, args, env, dir: dir.clone(), lifetime }
         };
-        let number = OsString::from(mapper_port.to_string());
-        let mapper = base("epmd", epmd, vec!["-address".into(), "127.0.0.1".into(), "-port".into(), number]);
-        let mapper = Process::find_or_start(mapper, record.get("epmd_pid"))?;
-        mapper.wait_ready(|| TcpStream::connect((Ipv4Addr::LOCALHOST, mapper_port)).is_ok())?;
+        let mapper = match other {
+            Some(_) => None,
+            None => {
+                let number = OsString::from(mapper_port.to_string());
+                let arguments = vec!["-address".into(), "127.0.0.1".into(), "-port".into(), number];
+                let mapper = base("epmd", program(&["epmd"])?, arguments);
+                let mapper = Process::find_or_start(mapper, record.get("epmd_pid"))?;
+                mapper.wait_ready(|| TcpStream::connect((Ipv4Addr::LOCALHOST, mapper_port)).is_ok())?;
+                Some(mapper)
+            }
+        };
         let process = Process::find_or_start(base("rabbitmq", server, Vec::new()), recorded)?;
         if recorded.is_none() {
             record.save(&dir)?;
@@ -104,6 +127,12 @@ impl RabbitServer {
     /// The AMQP port; the same over restarts.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// `name@localhost`, as other nodes of its cluster call it; the same over restarts.
+    pub fn node(&self) -> String {
+        let named = self.env.iter().find(|(key, _)| *key == "RABBITMQ_NODENAME");
+        named.map(|(_, name)| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// The pid of the node while it runs.
@@ -157,9 +186,14 @@ impl RabbitServer {
     /// # Errors
     /// As [`RabbitServer::start_with`].
     pub fn restart(&self) -> anyhow::Result<()> {
-        self.process.respawn()?;
-        self.wait_ready()?;
+        self.respawn()?;
         self.wait_leaders()
+    }
+
+    /// The same without a look at the queues: those of a cluster have their leaders elsewhere.
+    pub(crate) fn respawn(&self) -> anyhow::Result<()> {
+        self.process.respawn()?;
+        self.wait_ready()
     }
 
     /// Restarts with every byte of data gone, virtual hosts and queues included: a replaced machine.
@@ -194,7 +228,9 @@ impl RabbitServer {
         let mut record = Record::load(&self.dir);
         record.set("port", &self.port);
         record.set("pid", &self.pid().unwrap_or_default());
-        record.set("epmd_pid", &self.mapper.pid().unwrap_or_default());
+        if let Some(mapper) = &self.mapper {
+            record.set("epmd_pid", &mapper.pid().unwrap_or_default());
+        }
         if !self.process.was_found() {
             record.save(&self.dir)?;
         }
@@ -248,17 +284,23 @@ fn environment(dir: &Path, record: &mut Record) -> anyhow::Result<Vec<(&'static 
 fn write_files(dir: &Path, port: u16) -> anyhow::Result<()> {
     fs::create_dir_all(dir.join("home"))?;
     fs::create_dir_all(dir.join("log"))?;
-    let cookie = dir.join("home/.erlang.cookie");
-    if !cookie.exists() {
-        // Written before anything runs: node and rabbitmqctl would otherwise race to make one up.
-        fs::write(&cookie, node_name().to_uppercase())?;
-        fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
-    }
+    write_cookie(dir, &node_name().to_uppercase())?;
     fs::write(dir.join("enabled_plugins"), "[].\n")?;
     fs::write(
         dir.join("rabbitmq.conf"),
         format!("{SETTINGS}\n# Private to this folder.\nlisteners.tcp.1 = 127.0.0.1:{port}\n"),
     )?;
+    Ok(())
+}
+
+/// Keeps the one that is there.
+fn write_cookie(dir: &Path, secret: &str) -> anyhow::Result<()> {
+    let cookie = dir.join(COOKIE);
+    if !cookie.exists() {
+        // Written before anything runs: node and rabbitmqctl would otherwise race to make one up.
+        fs::write(&cookie, secret)?;
+        fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use folder::{DataFolder, FolderError};
 use spike_broker::{Broker, Queue};
-use spike_config::{Backend, Config, RedisEndpoint};
+use spike_config::{Backend, Config, RedisEndpoint, ServerUrl};
 use spike_stock::stock::Timeouts;
 use spike_stock::{Stock, StockError};
 use spike_store::{DatabaseSettings, Store, StoreError};
@@ -124,8 +124,8 @@ pub fn database_settings(config: &Config) -> DatabaseSettings {
 
 /// The queue of the settings; an embedded one is new and empty.
 pub fn broker(config: &Config) -> Broker {
-    match &config.amqp.url {
-        Backend::Server(url) => Broker::Amqp { url: url.expose().to_owned() },
-        Backend::Embedded => Broker::InProcess(Queue::default()),
+    match &config.amqp.nodes[..] {
+        [] => Broker::InProcess(Queue::default()),
+        nodes => Broker::Amqp { url: nodes.iter().map(ServerUrl::expose).collect::<Vec<_>>().join(",") },
     }
 }

@@ -10,7 +10,8 @@ use crate::{BrokerError, Consumer, Inbox, Publisher, Queue, Timeouts};
 pub enum Broker {
     /// A RabbitMQ.
     Amqp {
-        /// Its URL with the password; `Debug` does not show it.
+        /// Its URL with the password; `Debug` does not show it. Of a cluster: its nodes' URLs, separated by commas, of which
+        /// any that answers is used.
         url: String,
     },
     /// The queue of this process.

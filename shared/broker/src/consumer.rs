@@ -36,8 +36,9 @@ enum Way {
 }
 
 impl Consumer {
-    /// Connects to a RabbitMQ, declares the topology and subscribes to accepted orders; at most `prefetch` messages are in
-    /// hand at once. `timeout` limits each step of connecting.
+    /// Connects to a RabbitMQ, or to a node of one (`url` may be several, separated by commas), declares the topology and
+    /// subscribes to accepted orders; at most `prefetch` messages are in hand at once. `timeout` limits each step of
+    /// connecting.
     ///
     /// # Errors
     /// When it does not answer in time, or refuses.

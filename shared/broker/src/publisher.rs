@@ -33,7 +33,7 @@ enum Way {
 }
 
 impl Publisher {
-    /// Connects to a RabbitMQ and declares the topology.
+    /// Connects to a RabbitMQ, or to a node of one (`url` may be several, separated by commas), and declares the topology.
     ///
     /// # Errors
     /// When it does not answer in time, or refuses.

@@ -4,15 +4,18 @@ use spike_domain::message::ORDERS_PER_MESSAGE_MAX;
 
 use crate::backend::Backend;
 use crate::reader::Reader;
-use crate::server_url::UrlForm;
+use crate::server_url::{ServerUrl, UrlForm};
 
 /// Section `[amqp]`.
 #[derive(Clone, Debug)]
 pub struct AmqpConfig {
-    /// Secret. The server, its credentials and its virtual host (%2f is the one named /); empty: the embedded queue.
+    /// Secret. The server, its credentials and its virtual host (%2f is the one named /); empty: the embedded queue. The
+    /// nodes of a cluster are separated by commas: a connection is made to any that answers.
     ///
-    /// `SPIKE_AMQP_URL`: `amqp://[user:password@]host[:port][/vhost]`, or empty
+    /// `SPIKE_AMQP_URL`: `amqp://[user:password@]host[:port][/vhost]`, several separated by commas, or empty
     pub url: Backend,
+    /// Every node of the server, in the order written; none for the embedded queue.
+    pub nodes: Vec<ServerUrl>,
     /// Messages published before their confirms are awaited.
     ///
     /// `SPIKE_AMQP_CONFIRM_WINDOW`: 1 to 1024
@@ -42,8 +45,10 @@ pub struct AmqpConfig {
 impl AmqpConfig {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut s = reader.section("amqp");
+        let nodes = s.servers("url", &AMQP);
         Self {
-            url: s.backend("url", &AMQP),
+            url: nodes.first().cloned().map_or(Backend::Embedded, Backend::Server),
+            nodes,
             confirm_window: s.number("confirm_window", 1..=1024),
             message_orders_max: s.number("message_orders_max", 1..=ORDERS_PER_MESSAGE_MAX),
             message_linger_ms: s.number("message_linger_ms", 0..=1000),
@@ -56,7 +61,7 @@ impl AmqpConfig {
 
 const AMQP: UrlForm = UrlForm {
     scheme: "amqp",
-    allowed: "`amqp://[user:password@]host[:port][/vhost]`, or empty",
+    allowed: "`amqp://[user:password@]host[:port][/vhost]`, several separated by commas, or empty",
     hint: |scheme| match scheme {
         "amqps" => {
             "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here"

@@ -2,7 +2,7 @@
 
 use crate::reader::{Reader, env_name};
 use crate::token_key::{Ed25519Seed, RetiredKeyKind, TokenAlgorithm, private_half_is_public};
-use crate::{Backend, Config, Profile, Secret};
+use crate::{Backend, Config, Profile, Secret, ServerUrl};
 
 /// Shortest secret that prod takes: as long as the output of the HMAC it keys (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
@@ -41,6 +41,12 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         "database.connections_min",
         &["database.connections_max"],
         &format!("at most database.connections_max, {}", config.database.connections_max),
+    );
+    reader.require(
+        config.worker.retention_days == 0 || config.worker.archive_after_s > 0,
+        "worker.retention_days",
+        &["worker.archive_after_s"],
+        "0 while worker.archive_after_s is 0: an event's orders are kept until its ledger has been put away",
     );
     reader.require(
         config.payments.timeout_ms < config.http.request_timeout_ms,
@@ -130,10 +136,10 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
     let public_password = reader.default_text("admin.password");
     let callbacks = &config.payments.callback_secret;
     let public_callbacks = reader.default_text("payments.callback_secret");
-    let is_public = |part: &Backend| {
-        let password = part.server().and_then(|url| url.password.as_ref());
-        password.is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
+    let has_public_password = |url: &ServerUrl| {
+        url.password.as_ref().is_some_and(|password| PUBLIC_PASSWORDS.contains(&password.expose()))
     };
+    let is_public = |part: &Backend| part.server().is_some_and(has_public_password);
     let findings = [
         (
             auth.algorithm == TokenAlgorithm::Hs256 && weak(&auth.secret),
@@ -160,7 +166,11 @@ pub(crate) fn secrets(config: &Config, reader: &mut Reader) -> Vec<String> {
             "payments.callback_secret",
             "a secret of your own of at least 32 bytes, such as the output of `openssl rand -hex 32`",
         ),
-        (is_public(&config.amqp.url), "amqp.url", "a password that is not a well-known default"),
+        (
+            config.amqp.nodes.iter().any(has_public_password),
+            "amqp.url",
+            "a password that is not a well-known default",
+        ),
         (is_public(&config.database.url), "database.url", "a password that is not a well-known default"),
         (is_public(&config.redis.url), "redis.url", "a password that is not a well-known default"),
     ];

@@ -169,20 +169,17 @@ impl Section<'_> {
 
     /// A server's URL, or empty for the embedded part.
     pub(crate) fn backend(&mut self, key: &str, form: &UrlForm) -> Backend {
-        self.read(key, form.allowed.to_owned(), show_url, |raw| {
-            let text = raw.text().ok_or("")?;
-            if text.is_empty() {
-                return Ok(Backend::Embedded);
-            }
-            let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-            let url = ServerUrl::parse(&text).ok_or_else(|| match (form.hint)(scheme) {
-                "" => "reserved characters in a user or a password must be percent-encoded",
-                hint => hint,
-            })?;
-            if url.scheme != form.scheme {
-                return Err((form.hint)(scheme));
-            }
-            if (form.accepts)(&url) { Ok(Backend::Server(url)) } else { Err("") }
+        self.read(key, form.allowed.to_owned(), show_url, |raw| match &*raw.text().ok_or("")? {
+            "" => Ok(Backend::Embedded),
+            text => server(text, form).map(Backend::Server),
+        })
+    }
+
+    /// The URLs of a server's nodes, separated by commas; none for the embedded part.
+    pub(crate) fn servers(&mut self, key: &str, form: &UrlForm) -> Vec<ServerUrl> {
+        self.read(key, form.allowed.to_owned(), show_urls, |raw| match &*raw.text().ok_or("")? {
+            "" => Ok(Vec::new()),
+            text => text.split(',').map(|url| server(url.trim(), form)).collect(),
         })
     }
 
@@ -301,6 +298,18 @@ pub(crate) fn env_name(key: &str) -> String {
 
 const NOT_EMPTY: &str = "any text that is not empty";
 
+fn server(text: &str, form: &UrlForm) -> Result<ServerUrl, Hint> {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let url = ServerUrl::parse(text).ok_or_else(|| match (form.hint)(scheme) {
+        "" => "reserved characters in a user or a password must be percent-encoded",
+        hint => hint,
+    })?;
+    if url.scheme != form.scheme {
+        return Err((form.hint)(scheme));
+    }
+    if (form.accepts)(&url) { Ok(url) } else { Err("") }
+}
+
 fn not_empty(raw: &Raw) -> Option<String> {
     raw.text().filter(|text| !text.trim().is_empty())
 }
@@ -341,4 +350,8 @@ fn show_stars(_: &Raw) -> String {
 
 fn show_url(raw: &Raw) -> String {
     raw.text().map_or_else(|| STARS.to_owned(), |text| server_url::masked(&text))
+}
+
+fn show_urls(raw: &Raw) -> String {
+    raw.text().map_or_else(|| STARS.to_owned(), |text| server_url::masked_list(&text))
 }

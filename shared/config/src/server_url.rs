@@ -139,6 +139,16 @@ pub(crate) fn encode(text: &str) -> String {
     })
 }
 
+/// The same for several, separated by commas. Where one is not readable a comma may be part of a password, so that nothing
+/// behind the first is shown.
+pub(crate) fn masked_list(text: &str) -> String {
+    let urls: Option<Vec<_>> = text.split(',').map(|url| ServerUrl::parse(url.trim())).collect();
+    match urls {
+        Some(urls) => urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        None => masked(text),
+    }
+}
+
 pub(crate) fn host_and_port(address: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match address.strip_prefix('[') {
         Some(bracketed) => {
@@ -207,6 +217,20 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_urls_each_is_shown_without_its_password() {
+        let cases = [
+            ("amqp://u:secret@a:1/v,amqp://u:secret@b:2/v", "amqp://u:***@a:1/v,amqp://u:***@b:2/v"),
+            // The comma may stand in a password.
+            ("amqp://u:1,secret@a", "amqp://u:***@a"),
+            ("amqp://u:secret@a,nonsense", "amqp://***"),
+            ("secret,amqp://a", "***"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(masked_list(text), shown, "{text}");
         }
     }
 

@@ -76,11 +76,14 @@ fn every_bad_value_is_named_with_what_is_allowed() {
         ("SPIKE_REDIS_WAIT_REPLICAS", "1", "0 while redis.url is empty"),
         ("SPIKE_AMQP_URL", "amqps://queue.example", "run a TLS proxy such as stunnel"),
         ("SPIKE_AMQP_URL", "http://queue.example", "amqp://"),
+        ("SPIKE_AMQP_URL", "amqp://queue-1.example,", "separated by commas"),
+        ("SPIKE_AMQP_URL", "amqp://queue-1.example,redis://queue-2.example", "separated by commas"),
         ("SPIKE_AMQP_MESSAGE_ORDERS_MAX", "257", "1 to 256"),
         ("SPIKE_DATABASE_URL", "mysql://root@db.example", "/database"),
         ("SPIKE_DATABASE_URL", "mariadb://root@db.example/spike", "write mysql://"),
         ("SPIKE_DATABASE_CONNECTIONS_MIN", "11", "at most database.connections_max, 10"),
         ("SPIKE_RELAY_ENABLED", "false", "true while amqp.url is empty"),
+        ("SPIKE_WORKER_RETENTION_DAYS", "36501", "0 to 36500"),
         ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "15000", "more than relay.claim_idle_ms, 15000"),
         ("SPIKE_AUTH_SECRET", " ", "***"),
         ("SPIKE_AUTH_SECRET", "not \u{fffd} UTF-8", "***"),
@@ -242,6 +245,7 @@ fn prod_refuses_public_and_short_secrets_and_staging_warns() {
         ("SPIKE_PAYMENTS_CALLBACK_SECRET", &GOOD_SECRET[1..]),
         ("SPIKE_PAYMENTS_CALLBACK_SECRET", "spike-development-callbacks-not-for-production"),
         ("SPIKE_AMQP_URL", "amqp://guest:guest@queue.example"),
+        ("SPIKE_AMQP_URL", "amqp://shop:own@queue-1.example,amqp://guest:guest@queue-2.example"),
         ("SPIKE_DATABASE_URL", "mysql://spike:spike@db.example/spike"),
         ("SPIKE_REDIS_URL", "redis://:spike@cache.example"),
     ];
@@ -383,6 +387,26 @@ fn printing_a_configuration_shows_no_secret() {
     let text = format!("{config:?} {config:#?}");
     assert!(!text.contains("hunter2") && text.contains("mysql://shop:***@127.0.0.1/spike"), "{text}");
     assert!(config.database.url.server().expect("a server").expose().contains("hunter2"));
+}
+
+#[test]
+fn a_broker_may_have_several_nodes() {
+    let config =
+        with(&[("SPIKE_AMQP_URL", "amqp://shop:hunter2@a:1/v, amqp://shop:hunter2@b:2/v")]).expect("allowed");
+    let nodes: Vec<_> = config.amqp.nodes.iter().map(|node| (node.host.as_str(), node.port)).collect();
+    assert_eq!(nodes, [("a", Some(1)), ("b", Some(2))]);
+    assert_eq!(config.amqp.url.server(), config.amqp.nodes.first());
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(with(&[]).expect("the defaults").amqp.nodes, []);
+}
+
+#[test]
+fn orders_are_deleted_only_after_their_ledger_is_put_away() {
+    let days = ("SPIKE_WORKER_RETENTION_DAYS", "30");
+    assert_eq!(with(&[days]).expect("allowed").worker.retention_days, 30);
+    assert_eq!(with(&[]).expect("the defaults").worker.retention_days, 0, "kept for ever");
+    let errors = with(&[days, ("SPIKE_WORKER_ARCHIVE_AFTER_S", "0")]).expect_err("nothing is ever put away");
+    assert_eq!(errors.all()[0].name(), days.0, "{errors}");
 }
 
 #[test]

@@ -70,6 +70,11 @@ pub struct WorkerConfig {
     ///
     /// `SPIKE_WORKER_ARCHIVE_KEEP_S`: 1 to 31536000
     pub archive_keep_s: u64,
+    /// How long orders are kept that are over, in days: of events since their ledger was put away, ordinary ones since
+    /// they ended; 0: for ever. Whatever is not settled is kept.
+    ///
+    /// `SPIKE_WORKER_RETENTION_DAYS`: 0 to 36500
+    pub retention_days: u64,
     /// How long SIGTERM waits for the batch under way before the worker leaves, in milliseconds.
     ///
     /// `SPIKE_WORKER_DRAIN_TIMEOUT_MS`: 0 to 600000
@@ -95,6 +100,7 @@ impl WorkerConfig {
             archive_interval_ms: s.number("archive_interval_ms", 100..=86_400_000),
             archive_after_s: s.number("archive_after_s", 0..=31_536_000),
             archive_keep_s: s.number("archive_keep_s", 1..=31_536_000),
+            retention_days: s.number("retention_days", 0..=36_500),
             drain_timeout_ms: s.number("drain_timeout_ms", 0..=600_000),
         }
     }

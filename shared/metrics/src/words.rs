@@ -144,6 +144,7 @@ words! {
         Refunds "refunds"
         IdempotencyKeys "idempotency_keys"
         Archive "archive"
+        Retention "retention"
         Reconcile "reconcile"
         Watch "watch"
     }

@@ -234,36 +234,6 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         number("open", &words, 0)
     }
 
-    /// Opens the fence of `epoch`: only a rebuild that has just opened this event's ledger on this very connection may call
-    /// it. A server that is not the event's master any more, or holds another epoch, refuses.
-    pub async fn load_fenced(&self, event: EventId, epoch: u64) -> Result<(), StockError> {
-        // Loading a script names no key, so a node of a cluster that lost the event's slot would take it: asked first.
-        let held = self.epoch_of(event).await?.unwrap_or(0);
-        if held != epoch {
-            return Err(Refused::Stale { epoch: held }.into());
-        }
-        for script in [scripts::adopt(event, epoch), scripts::reserve(event, epoch)] {
-            let sha: String = redis::cmd("SCRIPT")
-                .arg("LOAD")
-                .arg(&script.text)
-                .query_async(&mut self.connection())
-                .await?;
-            assert_eq!(sha, script.sha, "Redis and we must agree on a script's digest");
-        }
-        Ok(())
-    }
-
-    /// Whether the fenced scripts of `event` in `epoch` are loaded where the event's keys are.
-    pub async fn fence_open(&self, event: EventId, epoch: u64) -> Result<bool, StockError> {
-        let mut pipe = redis::pipe();
-        // The key leads the question to the event's master; asked alone, any node would answer for itself.
-        pipe.cmd("EXISTS").arg(EventKeys::new(event).meta).ignore();
-        pipe.cmd("SCRIPT").arg("EXISTS");
-        pipe.arg(scripts::reserve(event, epoch).sha).arg(scripts::adopt(event, epoch).sha);
-        let (loaded,): (Vec<bool>,) = pipe.query_async(&mut self.connection()).await?;
-        Ok(loaded == [true, true])
-    }
-
     /// Pauses, resumes or closes a standing ledger, and renews its document if one is given.
     pub async fn transition(
         &self,

@@ -61,6 +61,12 @@ pub fn adopt(event: EventId, epoch: u64) -> FencedScript {
     fenced("adopt", include_str!("../../../lua/adopt.lua"), event, epoch)
 }
 
+/// `fence.lua` as loaded for `event` in `epoch`: whether the ledger has been compared with the database, whichever version's
+/// worker did it. The same text in every version.
+pub fn fence(event: EventId, epoch: u64) -> FencedScript {
+    fenced("fence", include_str!("../../../lua/fence.lua"), event, epoch)
+}
+
 fn fenced(name: &'static str, text: &'static str, event: EventId, epoch: u64) -> FencedScript {
     let text = text_of(name, text);
     let text = format!("{text}-- loaded for event {event} in epoch {epoch}\n");
@@ -128,6 +134,15 @@ fn sha1(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mark_of_a_comparison_is_the_same_in_every_version() {
+        assert_eq!(
+            fence(EventId(7), 1_763_800_000_001).sha,
+            "ccb2d4c565ddebb1429837c596fcff2e1f5428e9",
+            "its text must never change: see lua/fence.lua"
+        );
+    }
 
     #[test]
     fn the_fence_of_one_event_and_epoch_is_not_the_fence_of_another() {

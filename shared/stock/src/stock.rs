@@ -18,7 +18,7 @@ use crate::hint::Hint;
 use crate::keys::{EventKeys, HINTS};
 use crate::outbox::Page;
 use crate::reserve::{Buyer, Decided};
-use crate::{Claim, EmbeddedLedger, EndedOrder, Ledger, Meta, Opening, Settled, StockError, View};
+use crate::{Claim, EmbeddedLedger, EndedOrder, Fence, Ledger, Meta, Opening, Settled, StockError, View};
 
 /// The ledger of every event. Clones share it.
 #[derive(Clone)]
@@ -244,10 +244,23 @@ impl Stock {
             embedded => embedded.load_fenced(event).await)
     }
 
-    /// Whether the fence of `event` is open for the ledger of `epoch`.
-    pub async fn fence_open(&self, event: EventId, epoch: u64) -> Result<bool> {
-        on!(self, ledger => ledger.fence_open(event, epoch).await,
+    /// Opens this version's fence beside another's: see [`Ledger::join_fence`]. False where nothing says that the ledger of
+    /// `epoch` has been compared with the database; a rebuild does it then.
+    pub async fn join_fence(&self, event: EventId, epoch: u64) -> Result<bool> {
+        let pinned = self.for_rebuild(event).await?;
+        on!(pinned, ledger => ledger.join_fence(event, epoch).await,
             embedded => embedded.fence_open(event).await)
+    }
+
+    /// How the fence of `event` stands for the ledger of `epoch`.
+    pub async fn fence(&self, event: EventId, epoch: u64) -> Result<Fence> {
+        on!(self, ledger => ledger.fence(event, epoch).await,
+            embedded => embedded.fence_open(event).await.map(|open| if open { Fence::Open } else { Fence::Closed }))
+    }
+
+    /// Whether the fence of `event` is open for the ledger of `epoch`, and for this version.
+    pub async fn fence_open(&self, event: EventId, epoch: u64) -> Result<bool> {
+        Ok(self.fence(event, epoch).await? == Fence::Open)
     }
 
     /// The same for whatever epoch the ledger is of; false without one.

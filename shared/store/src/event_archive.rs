@@ -7,10 +7,11 @@ use spike_domain::{EventId, EventState, OrderStatus};
 
 use sqlx::AssertSqlSafe;
 
+use crate::backend::Conn;
 use crate::query::query;
 use crate::sql::{at, rows_of_text, run_text, signed, u64_at};
 use crate::transaction::{read, under_lock};
-use crate::{Fenced, Result, Store, StoreError};
+use crate::{Conflict, Fenced, Result, Store, StoreError};
 
 impl Store {
     /// Closed events whose last change is `age_ms` ago by the database's clock and whose units are all sold or back in the
@@ -64,9 +65,12 @@ impl Store {
 
     /// Counts the event's live and paid units anew from its rows, under its lock; true when a count was wrong. Refused by
     /// a constraint where the rows exceed the stock: then units were sold twice, and counting is no remedy. Errors:
-    /// `NotFound`.
+    /// `NotFound`, `Conflict` (the event's orders are deleted, and its counts are all that is left of them).
     pub async fn recount_event(&self, event: EventId) -> Result<bool> {
         under_lock!(self, event, |tx, locked| {
+            if orders_are_deleted(tx, event).await? {
+                return Err(StoreError::Conflict { what: Conflict::EventState });
+            }
             let [pending, paid] = [OrderStatus::Pending.code(), OrderStatus::Paid.code()];
             let text = format!(
                 "SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) AS live, \
@@ -87,4 +91,13 @@ impl Store {
             Ok(true)
         })
     }
+}
+
+/// Whether some of them are: an archived event whose rows are fewer than its count of them.
+async fn orders_are_deleted(tx: &mut Conn, event: EventId) -> Result<bool> {
+    let text = format!(
+        "SELECT id FROM spike_events WHERE id = {event} AND archived_at_ms IS NOT NULL AND reserved > \
+         (SELECT COALESCE(SUM(quantity), 0) FROM spike_orders WHERE event_id = {event} AND status IN (1, 2))"
+    );
+    Ok(!rows_of_text(tx, text).await?.is_empty())
 }

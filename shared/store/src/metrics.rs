@@ -88,10 +88,10 @@ pub(crate) fn about(module: &str) -> Statements {
         }
         "shop_expiry" | "shop_order_life" | "shop_orders" | "idempotency" => Statements::ShopOrders,
         "payments" | "refunds" | "simulated_payments" | "untold" => Statements::Payments,
-        "audit" | "rebuild" => Statements::Rebuild,
+        "audit" | "evidence" | "rebuild" => Statements::Rebuild,
         "restock" => Statements::Restock,
         "rate_limits" => Statements::Settings,
-        "audit_log" | "dead_letters" | "purge" => Statements::Upkeep,
+        "audit_log" | "dead_letters" | "purge" | "retention" => Statements::Upkeep,
         _ => Statements::Health,
     }
 }

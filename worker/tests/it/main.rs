@@ -12,3 +12,4 @@ mod payments;
 mod purge;
 mod retry;
 mod sale;
+mod versions;

@@ -52,6 +52,47 @@ async fn a_past_events_ledger_is_put_away_and_its_rows_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_orders_are_deleted_only_where_that_is_asked_for() {
+    let mut sale = Sale::of(3).await;
+    for (name, value) in [("AFTER_S", "1"), ("INTERVAL_MS", "100")] {
+        sale.set(&format!("SPIKE_WORKER_ARCHIVE_{name}"), value);
+    }
+    let worker = sale.worker();
+    let epoch = sale.until_open().await;
+    let orders = sale.buy(epoch, 1..=2).await;
+    sale.publish(&sale.outbox().await).await;
+    sale.until_at_rest_with(2).await;
+    sale.store.pay_order(orders[0]).await.unwrap();
+    sale.store.cancel_order(orders[1], UserId(2)).await.unwrap();
+    sale.store.set_event_state(sale.event, EventState::Closed).await.unwrap();
+    let archived =
+        async |sale: &Sale| sale.store.event(sale.event).await.unwrap().unwrap().archived.then_some(());
+    eventually("it is archived", async || archived(&sale).await).await;
+    sale.sql("UPDATE spike_events SET archived_at_ms = archived_at_ms - 5 * 86400000");
+    let rows = |sale: &Sale| sale.sql("SELECT COUNT(*) FROM spike_orders").trim().to_owned();
+    // By the setting's default, past many rounds of the job.
+    let since = std::time::Instant::now();
+    eventually("a second has passed", async || (since.elapsed().as_secs() >= 1).then_some(())).await;
+    assert_eq!(rows(&sale), "2");
+    worker.stop().await;
+
+    sale.set("SPIKE_WORKER_RETENTION_DAYS", "6");
+    let worker = sale.worker();
+    let since = std::time::Instant::now();
+    eventually("a second has passed", async || (since.elapsed().as_secs() >= 1).then_some(())).await;
+    assert_eq!(rows(&sale), "2", "not so old yet");
+    worker.stop().await;
+
+    sale.set("SPIKE_WORKER_RETENTION_DAYS", "5");
+    let worker = sale.worker();
+    eventually("they are gone", async || (rows(&sale) == "0").then_some(())).await;
+    let kept =
+        sale.sql("SELECT reserved, paid, sold, returned, orders_deleted_at_ms IS NOT NULL FROM spike_events");
+    assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), ["1", "1", "1", "2", "1"], "what was sold");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drift_that_a_lost_order_explains_is_mended_and_another_is_not() {
     let mut sale = Sale::of(5).await;
     for (name, value) in [("INTERVAL_MS", "100"), ("REPAIR_AFTER_S", "1")] {

@@ -5,5 +5,6 @@ mod cluster;
 mod lifetime;
 mod mariadb;
 mod rabbit;
+mod rabbit_cluster;
 mod redis;
 mod stack;

@@ -1,4 +1,4 @@
-//! A connection with one channel and the topology in place.
+//! A connection with one channel and the topology in place, to any node of the broker.
 
 use std::time::Duration;
 
@@ -19,10 +19,30 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// `name` shows in the broker's list of connections.
-    pub(crate) async fn open(url: &str, name: &str, timeout: Duration) -> Result<Self, BrokerError> {
-        let mut uri: AMQPUri = url.parse().map_err(BrokerError::Url)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+    /// Connects to one of the nodes in `urls`, which are separated by commas and tried in turn from a random one on, so that
+    /// many processes spread over them; `timeout` limits each try. `name` shows in the broker's list of connections.
+    ///
+    /// # Errors
+    /// A URL that is none; else what the node tried last has answered, when no other has taken the connection either.
+    pub(crate) async fn open(urls: &str, name: &str, timeout: Duration) -> Result<Self, BrokerError> {
+        let nodes = nodes(urls)?;
+        let first = fastrand::usize(..nodes.len());
+        let (before, from) = nodes.split_at(first);
+        let mut failed = None;
+        for node in from.iter().chain(before) {
+            match Self::open_on(node.clone(), name, timeout).await {
+                Ok(link) => return Ok(link),
+                Err(error) => {
+                    let at = (&node.authority.host, node.authority.port);
+                    tracing::debug!(host = at.0, port = at.1, %error, "no connection to this node of the broker");
+                    failed = Some(error);
+                }
+            }
+        }
+        Err(failed.expect("a broker has at least one node"))
+    }
+
+    async fn open_on(uri: AMQPUri, name: &str, timeout: Duration) -> Result<Self, BrokerError> {
         // Recovery stays off: it would hide from the caller that a window or a batch has to be done again.
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         within(timeout, "connecting", async {
@@ -52,6 +72,16 @@ impl Link {
             tracing::debug!(%error, "broker connection closed without an answer");
         }
     }
+}
+
+/// The nodes of a broker, at least one.
+fn nodes(urls: &str) -> Result<Vec<AMQPUri>, BrokerError> {
+    let node = |url: &str| {
+        let mut uri: AMQPUri = url.trim().parse().map_err(BrokerError::Url)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+        Ok(uri)
+    };
+    urls.split(',').map(node).collect()
 }
 
 fn not_found(error: &lapin::Error) -> bool {

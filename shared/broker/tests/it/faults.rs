@@ -55,6 +55,25 @@ async fn a_confirmed_window_survives_kill_9() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_made_to_whichever_node_answers() {
+    let vhost = Vhost::shared().await;
+    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", spike_devstack::free_port().unwrap());
+    let urls = format!("{nobody},{},{nobody}", vhost.url);
+    // Whatever node is the first to be tried: each is, a time in three.
+    for round in 0..8 {
+        let mut publisher =
+            Publisher::connect(&urls, timeouts(PATIENCE)).await.expect("one of three answers");
+        publisher.publish_window(&messages(round..round + 1)).await.unwrap();
+    }
+    let mut consumer = Consumer::connect(&urls, 100, PATIENCE).await.expect("one of three answers");
+    receive_all(&mut consumer, 8).await;
+    let refused = Publisher::connect(&format!("{nobody},{nobody}"), timeouts(PATIENCE)).await;
+    assert!(matches!(refused, Err(BrokerError::Connection { .. })), "nobody listens");
+    let wrong = Publisher::connect(&format!("{},http://127.0.0.1", vhost.url), timeouts(PATIENCE)).await;
+    assert!(matches!(wrong, Err(BrokerError::Url(_))), "a mistake is told even if another node would answer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_memory_or_without_a_pulse_is_a_timeout_and_not_a_hang() {
     let node = own_node().await;
     let vhost = Vhost { server: &node, url: node.url("/") };

@@ -9,3 +9,4 @@ mod model;
 mod outbox;
 mod rebuild;
 mod server;
+mod versions;

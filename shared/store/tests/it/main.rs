@@ -25,6 +25,7 @@ mod plans;
 mod products;
 mod rate_limits;
 mod rebuild;
+mod retention;
 mod sale;
 mod server;
 mod session_races;
@@ -32,6 +33,7 @@ mod sessions;
 mod shop;
 mod shop_crowd;
 mod shop_orders;
+mod upgrade;
 
 /// One test for each function of the contract and each database.
 macro_rules! contract {
@@ -98,6 +100,9 @@ mod contract {
             a_full_event_starves_no_other_of_its_markers a_users_orders_by_cursor;
         rebuild: an_epoch_is_above_every_other a_snapshot_closes_markers_and_writes_lost_rows
             a_snapshot_of_an_older_epoch_changes_nothing a_snapshot_reads_every_row;
+        retention: orders_of_an_archived_event_are_deleted_once_they_are_settled
+            an_event_with_an_open_dead_letter_keeps_its_orders
+            ordinary_orders_are_deleted_once_they_are_settled;
         shop_orders: an_order_takes_its_units_once an_order_that_is_refused_takes_nothing
             a_cancelled_order_frees_its_units_once unpaid_shop_orders_expire a_users_shop_orders_by_cursor;
         evidence: everything_of_an_event_is_evidence;

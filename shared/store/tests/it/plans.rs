@@ -19,9 +19,12 @@ use crate::database::{store, url_in};
 use crate::sale::{Sale, order};
 
 /// Tables that grow with what is sold, and the aliases by which statements call them.
-const LARGE: [&str; 19] = [
+const LARGE: [&str; 22] = [
     "spike_orders",
     "o",
+    "a",
+    "r",
+    "l",
     "restock_outbox",
     "m",
     "spike_events",
@@ -131,6 +134,11 @@ async fn ask(store: &Store) {
     store.revocations(0).await.unwrap();
     store.revocations_since(0, 1000).await.unwrap();
     store.purge_sessions(9, 0).await.unwrap();
+    for event in [spike_domain::EventId(0), spike_domain::EventId(1)] {
+        store.events_to_delete_orders_of(0, event, 9).await.unwrap();
+        drop(store.delete_orders_of(event, 0, 9).await);
+    }
+    store.delete_shop_orders(0, 9).await.unwrap();
     store.order_in_event(spike_domain::EventId(1), UserId(1)).await.unwrap();
     store.order_for_user(order(1).order, UserId(1)).await.unwrap();
     store.order_status(order(1).order, UserId(1)).await.unwrap();

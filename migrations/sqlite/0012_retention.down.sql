@@ -1,0 +1,2 @@
+DROP INDEX spike_events_archived;
+ALTER TABLE spike_events DROP COLUMN orders_deleted_at_ms;

@@ -1,0 +1,3 @@
+//! The crate's promises to other versions of itself.
+
+mod frozen;
