@@ -9,6 +9,7 @@ mod answers;
 mod arrows;
 mod backlog;
 mod bad_configuration;
+mod bad_http;
 mod bodies;
 mod books;
 mod callers;
