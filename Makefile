@@ -85,6 +85,17 @@ fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document 
 	SPIKE_TEST_SCHEMATHESIS="$$PWD/.spike/schemathesis/bin/st" SPIKE_TEST_EXAMPLES="$(or $(EXAMPLES),300)" \
 		cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api
 
+.PHONY: fuzz
+fuzz: ## look for bytes that break a reader, guided by outcomes, on stable (FUZZ_SECONDS=60 a target, ARGS="resp token")
+	cargo run --release --package spike-fuzz -- --seconds "$(or $(FUZZ_SECONDS),60)" $(ARGS)
+
+.PHONY: fuzz-coverage
+fuzz-coverage: ## the same guided by coverage; needs a nightly toolchain and cargo-fuzz (FUZZ_SECONDS=60 a target)
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "needs: rustup toolchain install nightly; cargo install cargo-fuzz" >&2; exit 1; }
+	@for target in resp press token message; do mkdir -p "fuzz/corpus/$$target"; \
+		(cd fuzz && cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+			-max_len=4096 -max_total_time="$(or $(FUZZ_SECONDS),60)"); done
+
 .PHONY: mutants-protocol
 mutants-protocol: ## plant 21 protocol bugs one by one and see that a test notices each (docs/FAULTS.md)
 	@deploy/devstack/run-mutants.sh
