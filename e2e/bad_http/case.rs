@@ -20,11 +20,14 @@ pub struct Case {
     pub want: Want,
 }
 
+/// Name, text and expectation of a case.
+pub type Row = (&'static str, &'static str, Want);
+
 /// The answers in order, and what then becomes of the connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Want {
     /// Statuses of the answers, in order. An interim 100 counts as one.
-    pub statuses: Vec<u16>,
+    pub statuses: &'static [u16],
     /// What comes after them.
     pub after: After,
     /// Whether the answers have no bodies, as those to HEAD.
@@ -42,34 +45,29 @@ pub enum After {
     Either,
 }
 
-/// Refused with this status, and closed.
-pub fn closes(status: u16) -> Want {
-    Want { statuses: vec![status], after: After::Closed, head: false }
+/// Answered in order, and closed.
+pub const fn closes(statuses: &'static [u16]) -> Want {
+    Want { statuses, after: After::Closed, head: false }
 }
 
 /// Closed without an answer.
-pub fn silent() -> Want {
-    Want { statuses: Vec::new(), after: After::Closed, head: false }
+pub const fn silent() -> Want {
+    closes(&[])
 }
 
 /// Answered, and open for more.
-pub fn keeps(statuses: &[u16]) -> Want {
-    Want { statuses: statuses.to_vec(), after: After::Kept, head: false }
+pub const fn keeps(statuses: &'static [u16]) -> Want {
+    Want { statuses, after: After::Kept, head: false }
 }
 
 /// Answered, and open for more or not.
-pub fn either(statuses: &[u16]) -> Want {
-    Want { statuses: statuses.to_vec(), after: After::Either, head: false }
-}
-
-/// Answered in order, and closed.
-pub fn ends(statuses: &[u16]) -> Want {
-    Want { statuses: statuses.to_vec(), after: After::Closed, head: false }
+pub const fn either(statuses: &'static [u16]) -> Want {
+    Want { statuses, after: After::Either, head: false }
 }
 
 impl Want {
     /// Without bodies.
-    pub fn without_bodies(self) -> Self {
+    pub const fn without_bodies(self) -> Self {
         Self { head: true, ..self }
     }
 }
@@ -106,7 +104,7 @@ impl Ground {
     }
 
     /// Rows of name, text and expectation.
-    pub fn table<const N: usize>(&self, rows: [(&str, &str, Want); N]) -> Vec<Case> {
-        rows.into_iter().map(|(name, text, want)| self.case(name, text, want)).collect()
+    pub fn table(&self, rows: &[(&str, &str, Want)]) -> Vec<Case> {
+        rows.iter().map(|&(name, text, want)| self.case(name, text, want)).collect()
     }
 }

@@ -1,9 +1,54 @@
 //! Heads: request lines, header names and values, Host, sizes.
 
-use super::case::{Case, Ground, closes, ends, keeps};
+use super::case::{Case, Ground, Row, closes, keeps};
 
 /// `SPIKE_HTTP_HEADER_BYTES_MAX` of the gateway under test: the least that can be set.
 pub const HEAD_MAX: usize = 8192;
+
+const LINES: &[Row] = &[
+    ("HTTP/0.9", "GET /\r\n", closes(&[400])),
+    ("HTTP/0.9 with headers", "GET /\r\nHost: t\r\n\r\n", closes(&[400])),
+    ("HTTP/1.0", "GET {page} HTTP/1.0\r\nHost: t\r\n\r\n", closes(&[200])),
+    ("HTTP/1.0 without Host", "GET {page} HTTP/1.0\r\n\r\n", closes(&[200])),
+    ("HTTP/1.0 kept", "GET {page} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", keeps(&[200])),
+    ("empty lines before a request", "\r\n\r\n\nGET {page} HTTP/1.1\r\nHost: t\r\n\r\n", keeps(&[200])),
+    ("line feeds for ends of lines", "GET {page} HTTP/1.1\nHost: t\n\n", keeps(&[200])),
+    ("mixed ends of lines", "GET {page} HTTP/1.1\nHost: t\r\nX: y\n\r\n", keeps(&[200])),
+    ("carriage returns for ends of lines", "GET {page} HTTP/1.1\rHost: t\r\r", closes(&[400])),
+];
+
+const HOSTS: &[Row] = &[
+    ("no Host", "GET {page} HTTP/1.1\r\n\r\n", closes(&[400])),
+    ("no Host, cold", "GET {cold} HTTP/1.1\r\n\r\n", closes(&[400])),
+    ("no Host, a press", "POST {orders} HTTP/1.1\r\n{auth}Content-Length: 0\r\n\r\n", closes(&[400])),
+    ("two Hosts", "GET {page} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", closes(&[400])),
+    ("the same Host twice", "GET {page} HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", closes(&[400])),
+    ("two Hosts, cold", "GET {cold} HTTP/1.1\r\nHost: a\r\nHOST: b\r\n\r\n", closes(&[400])),
+    ("two Hosts in HTTP/1.0", "GET {page} HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", closes(&[400])),
+    ("a folded Host", "GET {page} HTTP/1.1\r\nHost:\r\n t\r\n\r\n", closes(&[400])),
+    ("a blank before the Host's colon", "GET {page} HTTP/1.1\r\nHost : t\r\n\r\n", closes(&[400])),
+    ("a Host of another name", "GET {page} HTTP/1.1\r\nX-Host: t\r\n\r\n", closes(&[400])),
+    ("an empty Host", "GET {page} HTTP/1.1\r\nHost:\r\n\r\n", keeps(&[200])),
+    ("a Host of somebody else", "GET {page} HTTP/1.1\r\nHost: evil.example\r\n\r\n", keeps(&[200])),
+    ("an absolute target without Host", "GET http://t{page} HTTP/1.1\r\n\r\n", closes(&[400])),
+];
+
+const NAMES: &[Row] = &[
+    ("a header without a colon", "GET {page} HTTP/1.1\r\nHost: t\r\nX\r\n\r\n", closes(&[400])),
+    ("a header without a name", "GET {page} HTTP/1.1\r\nHost: t\r\n: x\r\n\r\n", closes(&[400])),
+    ("a blank before the first header", "GET {page} HTTP/1.1\r\n Host: t\r\n\r\n", closes(&[400])),
+    ("a folded header", "GET {page} HTTP/1.1\r\nHost: t\r\nX: a\r\n b\r\n\r\n", closes(&[400])),
+    ("a header folded by a tab", "GET {page} HTTP/1.1\r\nHost: t\r\nX: a\r\n\tb\r\n\r\n", closes(&[400])),
+    ("a line of one blank", "GET {page} HTTP/1.1\r\nHost: t\r\n \r\n\r\n", closes(&[400])),
+    ("a second request line for a header", "GET {page} HTTP/1.1\r\nGET / HTTP/1.1\r\n\r\n", closes(&[400])),
+    ("an empty header", "GET {page} HTTP/1.1\r\nHost: t\r\nX:\r\n\r\n", keeps(&[200])),
+    ("a header of colons", "GET {page} HTTP/1.1\r\nHost: t\r\nX::::\r\n\r\n", keeps(&[200])),
+    (
+        "every byte a name may have",
+        "GET {page} HTTP/1.1\r\nHost: t\r\n!#$%&'*+-.^_`|~9aZ: x\r\n\r\n",
+        keeps(&[200]),
+    ),
+];
 
 pub fn cases(ground: &Ground) -> Vec<Case> {
     let mut cases = lines(ground);
@@ -54,43 +99,19 @@ fn lines(ground: &Ground) -> Vec<Case> {
         "\0GET {page} HTTP/1.1",
         "\u{feff}GET {page} HTTP/1.1",
     ] {
-        cases.push(ground.case(format!("line {line:?}"), &format!("{line}\r\n{good}"), closes(400)));
+        cases.push(ground.case(format!("line {line:?}"), &format!("{line}\r\n{good}"), closes(&[400])));
     }
     // Bytes that no method may have (RFC 9110, 5.6.2).
     for byte in b"(),/:;<=>?@[\\]{}\"" {
         let what = format!("method with {:?}", char::from(*byte));
-        cases.push(ground.bytes(what, "G{}T {page} HTTP/1.1\r\nHost: t\r\n\r\n", &[*byte], closes(400)));
+        cases.push(ground.bytes(what, "G{}T {page} HTTP/1.1\r\nHost: t\r\n\r\n", &[*byte], closes(&[400])));
     }
-    cases.extend(ground.table([
-        ("HTTP/0.9", "GET /\r\n", closes(400)),
-        ("HTTP/0.9 with headers", "GET /\r\nHost: t\r\n\r\n", closes(400)),
-        ("HTTP/1.0", "GET {page} HTTP/1.0\r\nHost: t\r\n\r\n", ends(&[200])),
-        ("HTTP/1.0 without Host", "GET {page} HTTP/1.0\r\n\r\n", ends(&[200])),
-        ("HTTP/1.0 kept", "GET {page} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", keeps(&[200])),
-        ("empty lines before a request", "\r\n\r\n\nGET {page} HTTP/1.1\r\nHost: t\r\n\r\n", keeps(&[200])),
-        ("line feeds for ends of lines", "GET {page} HTTP/1.1\nHost: t\n\n", keeps(&[200])),
-        ("mixed ends of lines", "GET {page} HTTP/1.1\nHost: t\r\nX: y\n\r\n", keeps(&[200])),
-        ("carriage returns for ends of lines", "GET {page} HTTP/1.1\rHost: t\r\r", closes(400)),
-    ]));
+    cases.extend(ground.table(LINES));
     cases
 }
 
 fn hosts(ground: &Ground) -> Vec<Case> {
-    ground.table([
-        ("no Host", "GET {page} HTTP/1.1\r\n\r\n", closes(400)),
-        ("no Host, cold", "GET {cold} HTTP/1.1\r\n\r\n", closes(400)),
-        ("no Host, a press", "POST {orders} HTTP/1.1\r\n{auth}Content-Length: 0\r\n\r\n", closes(400)),
-        ("two Hosts", "GET {page} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", closes(400)),
-        ("the same Host twice", "GET {page} HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", closes(400)),
-        ("two Hosts, cold", "GET {cold} HTTP/1.1\r\nHost: a\r\nHOST: b\r\n\r\n", closes(400)),
-        ("two Hosts in HTTP/1.0", "GET {page} HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", closes(400)),
-        ("a folded Host", "GET {page} HTTP/1.1\r\nHost:\r\n t\r\n\r\n", closes(400)),
-        ("a blank before the Host's colon", "GET {page} HTTP/1.1\r\nHost : t\r\n\r\n", closes(400)),
-        ("a Host of another name", "GET {page} HTTP/1.1\r\nX-Host: t\r\n\r\n", closes(400)),
-        ("an empty Host", "GET {page} HTTP/1.1\r\nHost:\r\n\r\n", keeps(&[200])),
-        ("a Host of somebody else", "GET {page} HTTP/1.1\r\nHost: evil.example\r\n\r\n", keeps(&[200])),
-        ("an absolute target without Host", "GET http://t{page} HTTP/1.1\r\n\r\n", closes(400)),
-    ])
+    ground.table(HOSTS)
 }
 
 fn names(ground: &Ground) -> Vec<Case> {
@@ -100,24 +121,9 @@ fn names(ground: &Ground) -> Vec<Case> {
     for byte in odd {
         let name = format!("header name with byte {byte}");
         let text = "GET {page} HTTP/1.1\r\nHost: t\r\nX{}Y: z\r\n\r\n";
-        cases.push(ground.bytes(name, text, &[byte], closes(400)));
+        cases.push(ground.bytes(name, text, &[byte], closes(&[400])));
     }
-    cases.extend(ground.table([
-        ("a header without a colon", "GET {page} HTTP/1.1\r\nHost: t\r\nX\r\n\r\n", closes(400)),
-        ("a header without a name", "GET {page} HTTP/1.1\r\nHost: t\r\n: x\r\n\r\n", closes(400)),
-        ("a blank before the first header", "GET {page} HTTP/1.1\r\n Host: t\r\n\r\n", closes(400)),
-        ("a folded header", "GET {page} HTTP/1.1\r\nHost: t\r\nX: a\r\n b\r\n\r\n", closes(400)),
-        ("a header folded by a tab", "GET {page} HTTP/1.1\r\nHost: t\r\nX: a\r\n\tb\r\n\r\n", closes(400)),
-        ("a line of one blank", "GET {page} HTTP/1.1\r\nHost: t\r\n \r\n\r\n", closes(400)),
-        ("a second request line for a header", "GET {page} HTTP/1.1\r\nGET / HTTP/1.1\r\n\r\n", closes(400)),
-        ("an empty header", "GET {page} HTTP/1.1\r\nHost: t\r\nX:\r\n\r\n", keeps(&[200])),
-        ("a header of colons", "GET {page} HTTP/1.1\r\nHost: t\r\nX::::\r\n\r\n", keeps(&[200])),
-        (
-            "every byte a name may have",
-            "GET {page} HTTP/1.1\r\nHost: t\r\n!#$%&'*+-.^_`|~9aZ: x\r\n\r\n",
-            keeps(&[200]),
-        ),
-    ]));
+    cases.extend(ground.table(NAMES));
     cases
 }
 
@@ -127,13 +133,13 @@ fn values(ground: &Ground) -> Vec<Case> {
     for byte in controls {
         let name = format!("header value with byte {byte}");
         let text = "GET {page} HTTP/1.1\r\nHost: t\r\nX: a{}b\r\n\r\n";
-        cases.push(ground.bytes(name, text, &[byte], closes(400)));
+        cases.push(ground.bytes(name, text, &[byte], closes(&[400])));
     }
     cases.push(ground.bytes(
         "header value with a carriage return",
         "GET {page} HTTP/1.1\r\nHost: t\r\nX: a{}b\r\n\r\n",
         b"\r",
-        closes(400),
+        closes(&[400]),
     ));
     for (name, bytes) in [
         ("a header in UTF-8", "\u{fc}\u{4e16}\u{1f600}".as_bytes()),
@@ -169,29 +175,29 @@ fn sizes(ground: &Ground) -> Vec<Case> {
     let many =
         |count: usize| format!("GET {{page}} HTTP/1.1\r\nHost: t\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
     let long = |bytes: usize| format!("GET /{} HTTP/1.1\r\nHost: t\r\n\r\n", "x".repeat(bytes));
-    ground.table([
+    ground.table(&[
         ("a head as large as may be", &filled(HEAD_MAX - 1), keeps(&[200])),
-        ("a head that is too large", &filled(2 * HEAD_MAX), closes(431)),
-        ("a head that is far too large", &filled(500_000), closes(431)),
-        ("a head without an end", &format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(100_000)), closes(431)),
+        ("a head that is too large", &filled(2 * HEAD_MAX), closes(&[431])),
+        ("a head that is far too large", &filled(500_000), closes(&[431])),
+        ("a head without an end", &format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(100_000)), closes(&[431])),
         (
             "a header name that is too long",
             &format!("GET / HTTP/1.1\r\n{}: x\r\n\r\n", "x".repeat(70_000)),
-            closes(431),
+            closes(&[431]),
         ),
         ("100 headers", &many(100), keeps(&[200])),
-        ("101 headers", &many(101), closes(431)),
-        ("1,000 headers", &many(1000), closes(431)),
+        ("101 headers", &many(101), closes(&[431])),
+        ("1,000 headers", &many(1000), closes(&[431])),
         ("a target of 5,000 bytes", &long(5000), keeps(&[404])),
-        ("a target of 8,200 bytes", &long(8200), closes(431)),
-        ("a target of 70,000 bytes", &long(70_000), closes(431)),
-        ("a target without an end", &format!("GET /{}", "x".repeat(100_000)), closes(431)),
-        ("a method without an end", &"G".repeat(100_000), closes(431)),
+        ("a target of 8,200 bytes", &long(8200), closes(&[431])),
+        ("a target of 70,000 bytes", &long(70_000), closes(&[431])),
+        ("a target without an end", &format!("GET /{}", "x".repeat(100_000)), closes(&[431])),
+        ("a method without an end", &"G".repeat(100_000), closes(&[431])),
         (
             "a query of 70,000 bytes",
             &format!("GET {{page}}?{} HTTP/1.1\r\nHost: t\r\n\r\n", "q".repeat(70_000)),
-            closes(431),
+            closes(&[431]),
         ),
-        ("only line ends", &"\r\n".repeat(50_000), closes(431)),
+        ("only line ends", &"\r\n".repeat(50_000), closes(&[431])),
     ])
 }

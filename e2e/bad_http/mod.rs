@@ -85,7 +85,7 @@ fn check(at: SocketAddr, ground: &Ground, case: &Case) -> Result<(), String> {
         got.push(answer);
     }
     let statuses: Vec<u16> = got.iter().map(|answer| answer.status).collect();
-    if statuses != want.statuses {
+    if statuses != *want.statuses {
         let last = got.last().map(|answer| String::from_utf8_lossy(&answer.body).into_owned());
         return Err(format!("{}: {statuses:?} and not {want:?}; {last:?}", case.name));
     }

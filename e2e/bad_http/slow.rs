@@ -20,6 +20,62 @@ const GROWTH_KIB: u64 = 64 << 10;
 /// Connections of those that never read.
 const DEAF: usize = 32;
 
+/// What is sent at once, and what then follows for ever, if anything.
+const SLOW: &[(&str, &str, &str)] = &[
+    ("nothing at all", "", ""),
+    ("one byte", "G", ""),
+    ("half a line", "POST {orders} HT", ""),
+    ("a head without an end", "POST {orders} HTTP/1.1\r\nHost: t\r\n", ""),
+    ("a head byte by byte", "GET {page} HTTP/1.1\r\nX: ", "x"),
+    ("headers one by one", "GET {page} HTTP/1.1\r\nHost: t\r\n", "X: y\r\n"),
+    ("empty lines for ever", "\r\n", "\r\n"),
+    (
+        "a press without its body",
+        "POST {orders} HTTP/1.1\r\nHost: t\r\n{auth}{json}Content-Length: 10\r\n\r\n",
+        "",
+    ),
+    (
+        "a press byte by byte",
+        "POST {orders} HTTP/1.1\r\nHost: t\r\n{auth}{json}Content-Length: 4000\r\n\r\n",
+        " ",
+    ),
+    (
+        "a login without its body",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Content-Length: 10\r\n\r\n",
+        "",
+    ),
+    (
+        "a login byte by byte",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Content-Length: 4000\r\n\r\n",
+        " ",
+    ),
+    (
+        "chunks one by one",
+        "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "1\r\nx\r\n",
+    ),
+    (
+        "a chunk of nearly 2^64 bytes",
+        "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffe\r\n",
+        "x",
+    ),
+    (
+        "an extension byte by byte",
+        "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        "x",
+    ),
+    (
+        "trailers one by one",
+        "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        "X: y\r\n",
+    ),
+    (
+        "an expectation and no body",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n",
+        "",
+    ),
+];
+
 fn shop() -> (Shop, Ground) {
     let limit = LIMIT_MS.to_string();
     let names = ["HEADER", "BODY", "WRITE", "IDLE"].map(|name| format!("SPIKE_HTTP_{name}_TIMEOUT_MS"));
@@ -33,63 +89,8 @@ fn shop() -> (Shop, Ground) {
 #[test]
 fn slow_clients_are_closed_in_time() {
     let (shop, ground) = shop();
-    // What is sent at once, and what then follows byte by byte, if anything.
-    let cases = [
-        ("nothing at all", "", ""),
-        ("one byte", "G", ""),
-        ("half a line", "POST {orders} HT", ""),
-        ("a head without an end", "POST {orders} HTTP/1.1\r\nHost: t\r\n", ""),
-        ("a head byte by byte", "GET {page} HTTP/1.1\r\nX: ", "x"),
-        ("headers one by one", "GET {page} HTTP/1.1\r\nHost: t\r\n", "X: y\r\n"),
-        ("empty lines for ever", "\r\n", "\r\n"),
-        (
-            "a press without its body",
-            "POST {orders} HTTP/1.1\r\nHost: t\r\n{auth}{json}Content-Length: 10\r\n\r\n",
-            "",
-        ),
-        (
-            "a press byte by byte",
-            "POST {orders} HTTP/1.1\r\nHost: t\r\n{auth}{json}Content-Length: 4000\r\n\r\n",
-            " ",
-        ),
-        (
-            "a login without its body",
-            "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Content-Length: 10\r\n\r\n",
-            "",
-        ),
-        (
-            "a login byte by byte",
-            "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Content-Length: 4000\r\n\r\n",
-            " ",
-        ),
-        (
-            "chunks one by one",
-            "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "1\r\nx\r\n",
-        ),
-        (
-            "a chunk of nearly 2^64 bytes",
-            "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffe\r\n",
-            "x",
-        ),
-        (
-            "an extension byte by byte",
-            "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n1;",
-            "x",
-        ),
-        (
-            "trailers one by one",
-            "GET {cold} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-            "X: y\r\n",
-        ),
-        (
-            "an expectation and no body",
-            "POST /api/v1/auth/login HTTP/1.1\r\nHost: t\r\n{json}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n",
-            "",
-        ),
-    ];
     thread::scope(|scope| {
-        for (what, first, then) in cases {
+        for &(what, first, then) in SLOW {
             let (at, first) = (shop.http, ground.fill(first));
             scope.spawn(move || closes_in_time(at, what, &first, then));
         }
