@@ -31,9 +31,14 @@ fmt: ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: ## formatting and clippy, warnings refused
+lint: ## formatting, the rules of the house and clippy, warnings refused
 	cargo fmt --all --check
+	cargo xtask tidy
 	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: tidy
+tidy: ## lengths, layers, stray files, open ends and links of the documents (xtask/tidy.toml)
+	@cargo xtask tidy
 
 .PHONY: install-servers
 install-servers: ## install Redis, MariaDB and RabbitMQ with apt-get where they are missing
