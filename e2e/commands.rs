@@ -104,6 +104,13 @@ fn health_asks_the_port_it_is_told() {
     let well = run(&["health", "--at", &system.gateway_ops.to_string()], &Env::new(), &dir);
     let body: serde_json::Value = serde_json::from_slice(&well.stdout).expect("what the port said");
     assert!(well.status.success() && body.is_object(), "{body}");
+    let lives =
+        run(&["health", "--live", "--worker", "--at", &system.worker_ops.to_string()], &Env::new(), &dir);
+    assert!(
+        lives.status.success() && lives.stdout != well.stdout,
+        "{}",
+        String::from_utf8_lossy(&lives.stdout)
+    );
     let absent = run(&["health", "--at", &loopback().to_string()], &Env::new(), &dir);
     assert_eq!(absent.status.code(), Some(1));
 }
