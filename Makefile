@@ -79,6 +79,15 @@ demo: up ## a whole sale on real servers, audited (ARGS="--requests 10000 --user
 test: ## everything CI checks: lint, licences, docs, every test on real servers
 	@deploy/devstack/run-tests.sh
 
+.PHONY: check-deploy
+check-deploy: ## Compose's file, the overlays of Kubernetes and the scripts of deploy, without Docker and without a cluster
+	@deploy/devstack/install-deploytools.sh
+	@deploy/devstack/check-deploy.sh
+
+.PHONY: e2e
+e2e: ## one sale from end to end against a running installation (BASE=http://… OPS=http://… WORKER_OPS=http://…)
+	@deploy/e2e.sh
+
 .PHONY: model
 model: ## explore the stock protocol: every instance, then every condition switched off (docs/MODEL.md)
 	@cargo run --quiet --package spike-model -- check

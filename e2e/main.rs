@@ -17,6 +17,7 @@ mod commands;
 mod crowd;
 mod dead_letters;
 mod demo;
+mod deployment;
 mod drain;
 mod embedded;
 mod every_route;
