@@ -176,8 +176,15 @@ impl System {
 
     /// Another gateway on the same servers, and where its buyers connect.
     pub fn second_gateway(&self) -> (Process, SocketAddr) {
+        self.gateway_with(&[])
+    }
+
+    /// The same with other settings.
+    pub fn gateway_with(&self, settings: &[(&str, String)]) -> (Process, SocketAddr) {
         let [http, ops] = [loopback(), loopback()];
-        let variables = [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
+        let mut variables = settings.to_vec();
+        variables.push(("SPIKE_HTTP_LISTEN", http.to_string()));
+        variables.push(("SPIKE_HTTP_OPS_LISTEN", ops.to_string()));
         (self.gateway.beside(&variables, ops), http)
     }
 
