@@ -24,7 +24,7 @@ build: ## debug build of the whole workspace
 
 .PHONY: release
 release: ## optimised build of the one binary, target/release/spike
-	cargo build --release
+	BUILD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || true)" cargo build --release
 
 .PHONY: fmt
 fmt: ## format the code
@@ -127,14 +127,30 @@ k6: ## load scripts of k6 against a release build on servers of its own (DURATIO
 wrk: ## the same with wrk (DURATION=30 ARGS="login list order spike")
 	@LOAD_DURATION_S="$(or $(DURATION),30)" loadtest/run-scripts.sh wrk $(ARGS)
 
+.PHONY: criterion
+criterion: ## criterion benchmarks of the core (ARGS="--bench jwt -- --save-baseline 2026-11-26" keeps a dated baseline)
+	cargo bench --package benches $(ARGS)
+
 .PHONY: bench
-bench: ## criterion benchmarks
-	cargo bench --package benches
+bench: compare ## the whole table of targets: every row of `make compare`; exit code 1 when one is missed (some minutes)
 
 .PHONY: compare
-compare: install-servers install-peers ## side by side with the peers, on pinned CPUs, targets beside (ARGS="--only sold-out,accepted --rounds 3")
+compare: install-servers install-peers ## the same, or single groups of it (ARGS="--only sold-out,accepted,overload --rounds 3")
 	cargo build --release --package spike --package spike-peers --package spike-bench
 	"$${CARGO_TARGET_DIR:-target}/release/spike-load" compare $(ARGS)
+
+LOAD_CARGO = cargo build --release --package spike --package spike-bench
+SPIKE_LOAD = "$${CARGO_TARGET_DIR:-target}/release/spike-load"
+
+.PHONY: loadtest
+loadtest: install-servers ## a sale of 1,000,000 requests on servers of its own, audited; writes docs/loadtest (ARGS="--requests 10000 --users 5000 --stock 1000")
+	$(LOAD_CARGO)
+	$(SPIKE_LOAD) stage $(ARGS)
+
+.PHONY: overload
+overload: install-servers ## ten times the load of its peak, open loop; writes docs/loadtest (ARGS="--rounds 1 --seconds 3")
+	$(LOAD_CARGO)
+	$(SPIKE_LOAD) overload $(ARGS)
 
 .PHONY: timing
 timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
@@ -152,8 +168,9 @@ crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike --test e2e -- sixty_four_clients
 
 .PHONY: docs
-docs: ## write docs/ERRORS.md anew from the code
+docs: ## write docs/ERRORS.md and docs/METRICS.md anew from the code
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-gateway --test it contract::dictionary
+	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-metrics --test it document
 
 .PHONY: doc
 doc: ## API documentation, warnings refused

@@ -79,6 +79,9 @@ impl Run<'_> {
             "--no-color",
             "--workers",
             "1",
+            // How quickly Schemathesis makes its examples is the machine's affair, not ours.
+            "--suppress-health-check",
+            "all",
         ]);
         let output = command.current_dir(self.dir).output().expect("Schemathesis starts");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -31,6 +31,7 @@ mod life;
 mod limits;
 mod load_scripts;
 mod nemesis;
+mod observability;
 mod operations;
 mod orders;
 mod poll;

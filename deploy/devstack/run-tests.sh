@@ -10,6 +10,7 @@ make install-peers
 deploy/devstack/install-schemathesis.sh
 deploy/devstack/install-loadtools.sh
 make check-deploy
+deploy/devstack/install-observability.sh
 make lint
 make deny
 make doc

@@ -90,7 +90,7 @@ impl Entrance {
 
     /// Requests that wait or are worked on; may be one too few, and more where several cores come at once. The exit takes
     /// its permit before there is something to do, which does not count.
-    fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         let free = self.waiting.capacity() + self.working.available_permits();
         (2 * self.capacity).saturating_sub(free + 1)
     }

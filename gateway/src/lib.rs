@@ -18,6 +18,8 @@ pub mod follower;
 pub mod hot;
 pub mod idempotency_key;
 pub mod local;
+mod lookout;
+mod metrics;
 pub mod rate_limit;
 pub mod redis;
 pub mod relay;

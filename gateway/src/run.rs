@@ -12,7 +12,7 @@ use spike_config::{Config, allowed_cpus};
 use spike_domain::{EventId, clock};
 use spike_store::{DatabaseSettings, Store};
 use spike_telemetry::ops::{self, Check, Ops};
-use spike_telemetry::{Counter, Counters, gauge};
+use spike_telemetry::{Counter, Counters};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -21,12 +21,16 @@ use crate::control::{self, Control};
 use crate::follower::Follower;
 use crate::hot::{self, listener};
 use crate::local::{EventTable, SaleClock};
+use crate::lookout::{self, Seen};
+use crate::metrics::Metrics;
 use crate::relay::{self, RelayDeps};
 use crate::shared::{Drain, DrainPhase, Limits, Seats, Shared};
 use crate::tokens::Tokens;
 
 /// How long a gateway that is told to stop still accepts, so that balancers see it unready before it closes.
 const UNREADY: Duration = Duration::from_secs(1);
+/// Events named by `/healthz` that should sell and cannot.
+const FENCED_TOLD: usize = 10;
 /// The events, the limits, the news of revocations, and all of them.
 const FOLLOWER_CONNECTIONS: u32 = 4;
 
@@ -54,7 +58,7 @@ pub async fn run(
         clock: SaleClock::new(clock::now_ms()),
         tokens: Arc::new(Tokens::new(&config.auth)),
         limits: Limits::new(&config.limits),
-        counters: Counters::new(cores + 1),
+        counters: Counters::new(cores).measuring(config.telemetry.hot_metrics),
         bridge: entrance,
         relay_wake: Arc::new(Notify::new()),
         follower_wake: Arc::new(Notify::new()),
@@ -94,9 +98,10 @@ fn bind(config: &Config, cores: usize) -> anyhow::Result<Vec<std::net::TcpListen
     Ok(listeners)
 }
 
-fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
+fn checks(backends: &Backends, shared: &Arc<Shared>, seen: &Arc<Seen>) -> Vec<Check> {
     let (stock, store) = (backends.stock.clone(), backends.store.clone());
     let (table, tokens, limited) = (shared.clone(), shared.tokens.clone(), shared.clone());
+    let (selling, fences, queues) = (shared.clone(), seen.clone(), seen.clone());
     vec![
         Check::new("ledger", true, move || {
             let stock = stock.clone();
@@ -121,42 +126,23 @@ fn checks(backends: &Backends, shared: &Arc<Shared>) -> Vec<Check> {
             let known = limited.limits.version() > 0;
             async move { if known { Ok(()) } else { Err("the rate limits have not been read yet".to_owned()) } }
         }),
+        // Accepted orders wait in the outbox meanwhile.
+        Check::new("broker", false, move || {
+            let answered = queues.broker();
+            async move { answered }
+        }),
+        // Its buyers are told to come again; nobody else's traffic should go elsewhere for it, where it would be no better.
+        Check::new("fence", false, move || {
+            let fenced = fences.fenced(&selling.events.load(), selling.clock.read().unix_ms);
+            async move { if fenced.is_empty() { Ok(()) } else { Err(closed_for_recovery(&fenced)) } }
+        }),
     ]
 }
 
-/// What the ops server shows: the counters, and what is read when it is asked.
-fn metrics(
-    shared: &Arc<Shared>,
-    backends: &Backends,
-    control: &Control,
-) -> Arc<dyn Fn() -> String + Send + Sync> {
-    let (shared, cache, passwords) = (shared.clone(), control.cache.counts(), control.passwords.waiting());
-    let (stock, store) = (backends.stock.clone(), backends.store.clone());
-    let breaker = |name, what: &str, open| {
-        gauge(name, &format!("Whether calls to the {what} fail at once."), usize::from(open))
-    };
-    Arc::new(move || {
-        let gauges = [
-            gauge(
-                "spike_password_queue_length",
-                "Passwords that wait for a hashing thread.",
-                passwords.get(),
-            ),
-            gauge(
-                "spike_password_threads",
-                "Threads that hash passwords.",
-                shared.config.auth.argon2_threads,
-            ),
-            breaker("spike_gateway_ledger_breaker_open", "ledger", stock.breaker_open()),
-            breaker("spike_gateway_database_breaker_open", "database", store.breaker_open()),
-            gauge(
-                "spike_gateway_rate_limits_version",
-                "Version of the rate limits in force; 0 until they have been read.",
-                usize::try_from(shared.limits.version()).unwrap_or(usize::MAX),
-            ),
-        ];
-        shared.counters.render() + &cache.render() + &gauges.concat()
-    })
+fn closed_for_recovery(events: &[EventId]) -> String {
+    let ids: Vec<String> = events.iter().take(FENCED_TOLD).map(ToString::to_string).collect();
+    let more = if events.len() > FENCED_TOLD { " and more" } else { "" };
+    format!("should sell and cannot, their ledgers are being brought up: event {}{more}", ids.join(", "))
 }
 
 /// Everything that runs on the tokio side.
@@ -177,7 +163,7 @@ impl Sidecar {
         let config = &shared.config;
         let (stop, stopping) = watch::channel(false);
         let (active, events) = watch::channel(Arc::new(Vec::<EventId>::new()));
-        let (timed, counted, block) = (shared.clone(), shared.clone(), shared.counters.blocks() - 1);
+        let (timed, counted) = (shared.clone(), shared.clone());
         let control = Control::new(
             config.clone(),
             backends.store.clone(),
@@ -185,8 +171,21 @@ impl Sidecar {
             shared.tokens.clone(),
         )
         .with_clock(move || timed.clock.read().unix_ms)
-        .on_panic(move || counted.counters.add(block, Counter::Panics, 1));
-        let follower = Follower::new(shared.clone(), backends.stock.clone(), follower_store(config)?, active);
+        .on_panic(move || counted.counters.add(Counter::Panics, 1));
+        let metrics = Metrics::new(shared, backends, &control, &ready);
+        let seen = metrics.seen.clone();
+        let store = follower_store(config)?.counting_with(&backends.store);
+        let follower = Follower::new(shared.clone(), backends.stock.clone(), store, active);
+        let look = lookout::run(
+            seen.clone(),
+            backends.stock.clone(),
+            backends.broker.clone(),
+            events.clone(),
+            (
+                Duration::from_millis(config.telemetry.look_interval_ms),
+                Duration::from_millis(config.amqp.connect_timeout_ms),
+            ),
+        );
         let relay = relay::run(
             RelayDeps {
                 ledger: backends.stock.clone(),
@@ -197,19 +196,23 @@ impl Sidecar {
                 events,
                 wake: shared.relay_wake.clone(),
                 consumer: consumer_name(config),
+                metrics: metrics.relay.clone(),
             },
             told_to(stopping.clone()),
         );
-        let metrics = metrics(shared, backends, &control);
-        let ops = Ops { ready, checks: checks(backends, shared), metrics };
+        let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
+        let checks = checks(backends, shared, &seen);
+        let ops = Ops { ready, checks, metrics: Arc::new(move || metrics.text()) };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
         others.spawn(named("follower", follower.run()));
+        others.spawn(named("look-out", look));
         others.spawn(named("ops server", async move {
             if let Err(error) = ops::serve(ops_listener, ops, told_to(stopping)).await {
                 tracing::error!(%error, "the ops server ended");
             }
         }));
+        let relay = async move { if relays { relay.await } else { idle.await } };
         Ok(Self { relay: tokio::spawn(relay), others, stop })
     }
 

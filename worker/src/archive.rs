@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use spike_domain::{EventId, LedgerState};
+use spike_metrics::words::Job;
 use spike_stock::Meta;
 use spike_store::{Fenced, Store};
 
@@ -23,6 +24,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
             continue;
         }
         if let Err(error) = round(&jobs).await {
+            jobs.metrics.failed(Job::Archive);
             tracing::warn!(error = format!("{error:#}"), "past events are not archived yet");
         }
     }
@@ -42,6 +44,7 @@ async fn round(jobs: &Jobs) -> anyhow::Result<()> {
     }
     for event in jobs.ledger.events().await? {
         if let Err(error) = put_away(jobs, event).await {
+            jobs.metrics.failed(Job::Archive);
             tracing::warn!(%event, error = format!("{error:#}"), "ledger of a past event not put away yet");
         }
     }

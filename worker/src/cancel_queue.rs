@@ -7,6 +7,7 @@ use spike_broker::{
     Backoff, BrokerError, Consumer, Delivery, Forward, Inbox, Outgoing, Route, Trail, topology,
 };
 use spike_domain::{DeadlineMessage, EventId};
+use spike_metrics::words::{CancelledBy, Job, OrderKind};
 use spike_store::StoreError;
 use spike_telemetry::Arrow;
 
@@ -29,11 +30,14 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         match jobs.broker.consumer_of(Inbox::Cancel, PREFETCH, timeout).await {
             Ok(consumer) => {
                 backoff.reset();
-                let onward = Onward::new(jobs.broker.clone(), &jobs.config.amqp);
+                let onward = Onward::new(jobs.broker.clone(), &jobs.config.amqp, jobs.metrics.clone());
                 let mut cancelling = Cancelling { jobs: &jobs, consumer, onward };
                 match cancelling.run(stop.clone()).await {
                     Ok(()) => return cancelling.consumer.close().await,
-                    Err(error) => tracing::warn!(%error, "the cancel queue is left alone for a moment"),
+                    Err(error) => {
+                        jobs.metrics.failed(Job::CancelQueue);
+                        tracing::warn!(%error, "the cancel queue is left alone for a moment");
+                    }
                 }
             }
             Err(error) => tracing::debug!(%error, "cancel queue not reached"),
@@ -99,6 +103,7 @@ async fn decide(jobs: &Jobs, delivery: &Delivery, stop: &mut Stop) -> Next {
             Ok(None) => return Next::Done,
             Ok(Some(left)) => return Next::SendOn(put_off(&message, left)),
             Err(error) if error.transient() => {
+                jobs.metrics.failed(Job::CancelQueue);
                 tracing::debug!(%error, event = %message.event, "cancelling waits for the database");
             }
             Err(error) => return Next::SendOn(parked(delivery, &error.to_string())),
@@ -130,6 +135,7 @@ async fn expire_of(jobs: &Jobs, event: EventId) -> Result<usize, StoreError> {
         other => other?.len(),
     };
     if cancelled > 0 {
+        jobs.metrics.cancelled(OrderKind::Spike, CancelledBy::Queue, cancelled);
         Arrow::ExpireCommitted.pass();
         tracing::info!(%event, orders = cancelled, "unpaid orders cancelled at their deadline");
         jobs.restock.notify_one();

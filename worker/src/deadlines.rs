@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use spike_broker::{Forward, Outgoing, Route, Trail};
 use spike_domain::{DeadlineMessage, EventId};
+use spike_metrics::words::Job;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::Jobs;
@@ -50,7 +51,7 @@ impl Notices {
 }
 
 pub(crate) async fn run(jobs: Jobs, mut given: Receiver<Deadline>, mut stop: Stop) {
-    let mut onward = Onward::new(jobs.broker.clone(), &jobs.config.amqp);
+    let mut onward = Onward::new(jobs.broker.clone(), &jobs.config.amqp, jobs.metrics.clone());
     loop {
         let first = tokio::select! {
             first = given.recv() => first,
@@ -71,6 +72,7 @@ pub(crate) async fn run(jobs: Jobs, mut given: Receiver<Deadline>, mut stop: Sto
         }
         let messages: Vec<Forward> = latest.into_values().map(notice).collect();
         if let Err(error) = onward.send(&messages).await {
+            jobs.metrics.failed(Job::Deadlines);
             tracing::debug!(error = format!("{error:#}"), "deadlines not announced; the sweep finds them");
         }
     }

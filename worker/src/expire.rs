@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use spike_metrics::words::{CancelledBy, Job, OrderKind};
 use spike_telemetry::Arrow;
 
 use crate::Jobs;
@@ -29,6 +30,7 @@ async fn expire(jobs: &Jobs) -> bool {
     match jobs.store.expire_due(ORDERS_A_CALL).await {
         Ok(cancelled) => {
             if !cancelled.is_empty() {
+                jobs.metrics.cancelled(OrderKind::Spike, CancelledBy::Sweep, cancelled.len());
                 Arrow::ExpireCommitted.pass();
                 tracing::info!(orders = cancelled.len(), "unpaid orders cancelled");
                 jobs.restock.notify_one();
@@ -36,6 +38,7 @@ async fn expire(jobs: &Jobs) -> bool {
             cancelled.len() >= ORDERS_A_CALL as usize
         }
         Err(error) => {
+            jobs.metrics.failed(Job::Expire);
             tracing::warn!(%error, "expiry waits for the database");
             false
         }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use spike_metrics::words::{CancelledBy, Job, OrderKind};
 use spike_store::{Overdue, ShopExpiry, StoreError};
 
 use crate::Jobs;
@@ -23,6 +24,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         let more = match turn(&jobs, &mut newest, &mut again).await {
             Ok(more) => more,
             Err(error) => {
+                jobs.metrics.failed(Job::ExpireShop);
                 tracing::warn!(%error, "expiry of ordinary orders waits for the database");
                 false
             }
@@ -41,18 +43,20 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
 async fn turn(jobs: &Jobs, newest: &mut Overdue, again: &mut Overdue) -> Result<bool, StoreError> {
     let page = jobs.store.expire_shop_orders(*newest, ORDERS_A_CALL).await?;
     *newest = page.reached;
-    tell(&page);
+    tell(jobs, &page);
     let left = jobs.store.expire_shop_orders(*again, AGAIN_A_TURN).await?;
     *again = if left.more { left.reached } else { Overdue::default() };
-    tell(&left);
+    tell(jobs, &left);
     Ok(page.more)
 }
 
-fn tell(page: &ShopExpiry) {
+fn tell(jobs: &Jobs, page: &ShopExpiry) {
+    jobs.metrics.cancelled(OrderKind::Shop, CancelledBy::Sweep, page.cancelled.len());
     if !page.cancelled.is_empty() {
         tracing::info!(orders = page.cancelled.len(), "unpaid ordinary orders cancelled");
     }
     if !page.failed.is_empty() {
+        jobs.metrics.failed(Job::ExpireShop);
         tracing::warn!(
             orders = page.failed.len(),
             "ordinary orders past their deadline are tried again later"

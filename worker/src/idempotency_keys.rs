@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use spike_metrics::words::Job;
+
 use crate::Jobs;
 use crate::stop::Stop;
 
@@ -22,7 +24,10 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                     continue;
                 }
             }
-            Err(error) => tracing::warn!(%error, "the purge of idempotency keys waits for the database"),
+            Err(error) => {
+                jobs.metrics.failed(Job::IdempotencyKeys);
+                tracing::warn!(%error, "the purge of idempotency keys waits for the database");
+            }
         }
         if stop.rest(rest).await {
             return;

@@ -25,6 +25,7 @@ mod drift;
 mod expire;
 mod expire_shop;
 mod idempotency_keys;
+mod metrics;
 mod onward;
 mod ops;
 mod paid_orders;
@@ -55,6 +56,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use drift::Drift;
+use metrics::WorkerMetrics;
 use ops::Health;
 pub use rebuild::{Rebuilder, Rebuilt};
 
@@ -70,6 +72,7 @@ pub(crate) struct Jobs {
     /// Raised when restock markers were written.
     restock: Arc<Notify>,
     health: Health,
+    metrics: Arc<WorkerMetrics>,
 }
 
 /// Runs every job until `shutdown`, then lets them finish the work in hand within `worker.drain_timeout_ms`. A dependency
@@ -86,12 +89,14 @@ pub async fn run(
     let (stopper, stop) = stop::pair();
     let health = Health::default();
     let drift = Drift::default();
-    ops::open(&config, &health, &drift, &store, &ledger, stop.clone()).await?;
+    let metrics = Arc::new(WorkerMetrics::default());
+    ops::open(&config, &health, (&metrics, &drift), &store, &ledger, stop.clone()).await?;
     let rebuilder =
         Rebuilder { store: store.clone(), stock: ledger.clone(), inflight_max: config.outbox.inflight_max };
     health.ready.store(true, Ordering::Relaxed);
     let (notices, given) = deadlines::channel();
-    let jobs = Jobs { config, store, ledger, broker, notices, restock: Arc::new(Notify::new()), health };
+    let jobs =
+        Jobs { config, store, ledger, broker, notices, restock: Arc::new(Notify::new()), health, metrics };
 
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));

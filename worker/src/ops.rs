@@ -7,11 +7,11 @@ use anyhow::Context;
 use spike_config::Config;
 use spike_stock::Stock;
 use spike_store::Store;
-use spike_telemetry::gauge;
 use spike_telemetry::ops::{Check, Ops, serve};
 use tokio::net::TcpListener;
 
 use crate::drift::Drift;
+use crate::metrics::WorkerMetrics;
 use crate::stop::Stop;
 
 /// What the port is told while the worker runs.
@@ -30,7 +30,7 @@ pub(crate) struct Health {
 pub(crate) async fn open(
     config: &Config,
     health: &Health,
-    drift: &Drift,
+    (metrics, drift): (&Arc<WorkerMetrics>, &Drift),
     store: &Store,
     ledger: &Stock,
     mut stop: Stop,
@@ -42,15 +42,9 @@ pub(crate) async fn open(
         ready: Arc::clone(&health.ready),
         checks: checks(health, store, ledger),
         metrics: Arc::new({
-            let (drift, store, ledger) = (drift.clone(), store.clone(), ledger.clone());
-            move || {
-                let open = |name, what: &str, open| {
-                    gauge(name, &format!("Whether calls to the {what} fail at once."), usize::from(open))
-                };
-                let ledger = open("spike_worker_ledger_breaker_open", "ledger", ledger.breaker_open());
-                let database = open("spike_worker_database_breaker_open", "database", store.breaker_open());
-                drift.render() + &ledger + &database
-            }
+            let (metrics, drift, health) = (metrics.clone(), drift.clone(), health.clone());
+            let (store, ledger) = (store.clone(), ledger.clone());
+            move || metrics.text(&health, &drift, &store, &ledger)
         }),
     };
     tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
+use spike_metrics::words::Job;
 use spike_payments::show_paid;
 use spike_store::{PaymentAttempt, Result};
 
@@ -28,6 +29,7 @@ impl Chore for Tell {
     fn work(&self, paid: PaymentAttempt) -> BoxFuture<'_, bool> {
         async move {
             let Err(error) = show_paid(&self.0.store, &self.0.ledger, &paid).await else { return true };
+            self.0.metrics.failed(Job::PaidOrders);
             tracing::debug!(order = %paid.order, %error, "a paid order is not shown yet");
             if let Err(error) = self.0.store.payment_not_told(paid.attempt).await {
                 tracing::debug!(order = %paid.order, %error, "it keeps its place among those to be shown");

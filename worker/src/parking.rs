@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use spike_broker::{Backoff, BrokerError, Consumer, Delivery, Inbox};
 use spike_domain::OrdersMessage;
+use spike_metrics::words::Job;
 
 use crate::Jobs;
 use crate::stop::Stop;
@@ -25,7 +26,10 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                 backoff.reset();
                 match empty(&jobs, &mut consumer, stop.clone()).await {
                     Ok(()) => return consumer.close().await,
-                    Err(error) => tracing::warn!(%error, "the parking queue is left alone for a moment"),
+                    Err(error) => {
+                        jobs.metrics.failed(Job::Parking);
+                        tracing::warn!(%error, "the parking queue is left alone for a moment");
+                    }
                 }
             }
             Err(error) => tracing::debug!(%error, "parking queue not reached"),
@@ -59,10 +63,14 @@ async fn keep(jobs: &Jobs, delivery: &Delivery, stop: &mut Stop) -> bool {
         let kept = jobs.store.park_message(source, &delivery.message_id, reason, &delivery.body, event).await;
         match kept {
             Ok(()) => {
+                jobs.metrics.dead_letter_kept();
                 tracing::warn!(message_id = delivery.message_id, source, reason, "dead letter kept");
                 return true;
             }
-            Err(error) => tracing::warn!(%error, "a dead letter waits for the database"),
+            Err(error) => {
+                jobs.metrics.failed(Job::Parking);
+                tracing::warn!(%error, "a dead letter waits for the database");
+            }
         }
         if stop.rest(backoff.next_wait()).await {
             return false;

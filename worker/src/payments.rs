@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
+use spike_metrics::words::Job;
 use spike_payments::{PaymentProvider, ProviderError, SimulatedProvider, Standing, settle};
 use spike_store::{PaymentAttempt, Result};
 
@@ -62,6 +63,7 @@ impl Resolve {
             None => jobs.store.payment_asked(attempt).await,
         };
         if let Err(error) = &result {
+            jobs.metrics.failed(Job::Payments);
             tracing::warn!(%attempt, %error, "a payment is not resolved yet");
         }
         result.is_ok()

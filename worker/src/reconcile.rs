@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use spike_domain::EventId;
+use spike_metrics::words::Job;
 use spike_reconcile::{Figures, ReconcileError, Repair, Report, plan_repair};
 use tokio::time::Instant;
 
@@ -22,10 +23,14 @@ pub(crate) async fn run(jobs: Jobs, rebuilder: Rebuilder, drift: Drift, mut stop
     let mut suspects = Suspects::default();
     while !stop.rest(rest).await {
         if let Err(error) = round(&jobs, &rebuilder, &drift, &mut suspects, &stop).await {
+            jobs.metrics.failed(Job::Reconcile);
             tracing::warn!(error = format!("{error:#}"), "events not reconciled");
         }
     }
 }
+
+/// Open dead letters are counted up to this number.
+const LETTERS_COUNTED: u32 = 1000;
 
 /// Events with differences: the first report that showed one, and when.
 type Suspects = BTreeMap<EventId, (Report, Instant)>;
@@ -40,6 +45,7 @@ async fn round(
     let watched: Vec<EventId> =
         jobs.store.events_to_watch().await?.into_iter().map(|event| event.id).collect();
     drift.keep(&watched);
+    jobs.metrics.dead_letters_open(jobs.store.open_letters(LETTERS_COUNTED).await?);
     suspects.retain(|event, _| watched.contains(event));
     for event in watched {
         if stop.asked() {
@@ -55,6 +61,7 @@ async fn round(
             // Being rebuilt: the next round sees what came of it.
             Err(ReconcileError::NotStanding) => continue,
             Err(error) => {
+                jobs.metrics.failed(Job::Reconcile);
                 tracing::warn!(%event, %error, "figures not read");
                 continue;
             }
@@ -62,6 +69,7 @@ async fn round(
         let report = match spike_reconcile::report(&jobs.ledger, &jobs.store, event).await {
             Ok(report) => report,
             Err(error) => {
+                jobs.metrics.failed(Job::Reconcile);
                 tracing::warn!(%event, %error, "event not reconciled");
                 continue;
             }
@@ -103,7 +111,9 @@ async fn judge(
     }
     suspects.remove(&event);
     let Some(lock) = Lock::take(jobs.ledger.clone(), event).await? else { return Ok(()) };
-    match lock.hold(rebuilder.rebuild(event)).await {
+    let ended = lock.hold(rebuilder.rebuild(event)).await;
+    jobs.metrics.rebuilt(ended.is_ok());
+    match ended {
         Ok(rebuilt) => {
             tracing::warn!(%event, differences = told, stock = rebuilt.stock, "explained differences mended by a rebuild");
         }

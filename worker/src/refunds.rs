@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
+use spike_metrics::words::Job;
 use spike_payments::{PaymentProvider, Refund};
 use spike_store::{PaymentAttempt, Result};
 
@@ -58,6 +59,7 @@ impl GiveBack {
             Err(_) => store.refund_asked(attempt).await,
         };
         if let Err(error) = &noted {
+            self.jobs.metrics.failed(Job::Refunds);
             tracing::warn!(%attempt, %error, "a refund is not written down yet");
         }
         noted.is_ok()

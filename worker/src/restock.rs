@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use spike_domain::{EventId, OrderId};
+use spike_metrics::words::Job;
 use spike_stock::EndedOrder;
 use spike_store::{Fenced, Marker};
 use spike_telemetry::Arrow;
@@ -23,6 +24,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         let more = match jobs.store.open_markers(MARKERS_A_CALL).await {
             Ok(markers) => restock(&jobs, markers).await,
             Err(error) => {
+                jobs.metrics.failed(Job::Restock);
                 tracing::warn!(%error, "restock waits for the database");
                 false
             }
@@ -46,10 +48,14 @@ async fn restock(jobs: &Jobs, markers: Vec<Marker>) -> bool {
         match release(jobs, event, epoch, &markers).await {
             Ok(units) => {
                 more |= markers.len() >= MARKERS_A_CALL as usize;
+                jobs.metrics.restocked(markers.len(), units);
                 tracing::info!(%event, orders = markers.len(), units, "stock given back");
             }
             // The marker stays open; a ledger that is away or being rebuilt is looked after by the watch.
-            Err(error) => tracing::debug!(%event, error = format!("{error:#}"), "stock not given back yet"),
+            Err(error) => {
+                jobs.metrics.failed(Job::Restock);
+                tracing::debug!(%event, error = format!("{error:#}"), "stock not given back yet");
+            }
         }
     }
     more

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EntryId, EventId, OrderId, OrderStatus, OutboxEntry, clock};
+use spike_metrics::words::{Job, SettledBy};
 use spike_stock::{Settled, ledger};
 
 use crate::Jobs;
@@ -24,6 +25,7 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         let events = match watched.events(&jobs).await {
             Ok(events) => events,
             Err(error) => {
+                jobs.metrics.failed(Job::SettleSweep);
                 tracing::warn!(error = format!("{error:#}"), "settle sweep waits for database and ledger");
                 continue;
             }
@@ -32,9 +34,11 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
             match sweep(&jobs, event.id, clock::now_ms()).await {
                 Ok(0) => {}
                 Ok(units) => {
+                    jobs.metrics.settled(SettledBy::Sweep, units);
                     tracing::info!(event = %event.id, units, "entries settled that nobody had settled");
                 }
                 Err(error) => {
+                    jobs.metrics.failed(Job::SettleSweep);
                     tracing::debug!(event = %event.id, error = format!("{error:#}"), "settle sweep not finished");
                 }
             }

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use spike_domain::LedgerState;
+use spike_metrics::words::Job;
 use spike_stock::{Meta, StockError};
 use spike_store::{Fenced, UnitsToMove};
 
@@ -21,12 +22,14 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         let found = match jobs.store.units_to_move().await {
             Ok(found) => found,
             Err(error) => {
+                jobs.metrics.failed(Job::Units);
                 tracing::warn!(%error, "units wait for the database");
                 continue;
             }
         };
         for found in found {
             if let Err(error) = move_units(&jobs, found).await {
+                jobs.metrics.failed(Job::Units);
                 let error = format!("{error:#}");
                 tracing::debug!(event = %found.event, error, "units not moved yet");
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use redis::{ErrorKind, ServerErrorKind};
 use spike_broker::Backoff;
 use spike_domain::{EventId, LedgerState};
+use spike_metrics::words::Job;
 use spike_stock::{Meta, StockError};
 use spike_store::{Schedule, WatchedEvent};
 use tokio::time::Instant;
@@ -57,6 +58,7 @@ pub(crate) async fn run(jobs: Jobs, rebuilder: Rebuilder, mut stop: Stop) {
     let mut watch = Watch { jobs, rebuilder, interval, watched, failing: HashMap::new() };
     loop {
         if let Err(error) = watch.look(&stop).await {
+            watch.jobs.metrics.failed(Job::Watch);
             tracing::warn!(error = format!("{error:#}"), "ledgers not looked at");
         }
         if stop.rest(interval).await {
@@ -81,6 +83,7 @@ impl Watch {
         // Should the database be away, the next read says so too; an event that cannot be moved is no reason to leave
         // broken ledgers alone.
         if let Err(error) = self.follow_schedule().await {
+            self.jobs.metrics.failed(Job::Watch);
             tracing::warn!(error = format!("{error:#}"), "schedules not followed");
         }
         let events = self.watched.events(&self.jobs).await?;
@@ -150,11 +153,13 @@ impl Watch {
         match outcome {
             Ok(None) => drop(self.failing.remove(&event)),
             Ok(Some(rebuilt)) => {
+                self.jobs.metrics.rebuilt(true);
                 self.failing.remove(&event);
                 tracing::info!(%event, why, epoch = rebuilt.epoch, stock = rebuilt.stock, counted = rebuilt.counted,
                     inflight = rebuilt.inflight, claims = rebuilt.claims, "ledger rebuilt");
             }
             Err(error) => {
+                self.jobs.metrics.rebuilt(false);
                 let fresh = || (Backoff::new(self.interval, REBUILD_WAIT_MAX), Instant::now());
                 let (backoff, until) = self.failing.entry(event).or_insert_with(fresh);
                 *until = Instant::now() + backoff.next_wait();

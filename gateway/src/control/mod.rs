@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use spike_config::Config;
 use spike_payments::PaymentProvider;
 use spike_stock::Stock;
@@ -34,6 +35,7 @@ mod layers;
 mod limits;
 mod logins;
 mod me;
+mod measured;
 mod operations;
 mod order_history;
 mod orders;
@@ -64,10 +66,11 @@ pub use events::event_view;
 pub use fields::Fields;
 pub use identity::{Admin, Identity, Named, NamedPair};
 pub use logins::{Attempt, Logins, Wait, network};
+pub use measured::ControlMetrics;
 pub use orders::order_view;
 pub use origin::Origin;
 pub use password_policy::{PASSWORD_CHARS, WeakPassword, check_new_password};
-pub use passwords::{Passwords, QueueLength, hash_now, verify_now};
+pub use passwords::{PasswordMetrics, Passwords, hash_now, verify_now};
 pub use preconditions::{IfMatch, Known, MayMatch, tag_of};
 pub use query::{CursorQuery, LineQuery, PageQuery};
 pub use refresh_token::RefreshToken;
@@ -91,6 +94,8 @@ pub struct Control {
     pub provider: Arc<dyn PaymentProvider>,
     /// What has been read of the catalogue.
     pub cache: Arc<Cache>,
+    /// What is measured of requests.
+    pub metrics: Arc<ControlMetrics>,
     /// The settings.
     pub config: Arc<Config>,
     /// How long an operator waits for a worker to carry a wish out; 10 s unless a test says otherwise.
@@ -120,6 +125,7 @@ impl Control {
             passwords,
             logins,
             cache,
+            metrics: Arc::default(),
             config,
             worker_wait,
             now_ms,
@@ -163,11 +169,12 @@ impl std::fmt::Debug for Control {
 pub fn router(control: Arc<Control>) -> Router {
     let limit = Duration::from_millis(control.config.http.request_timeout_ms);
     let config = control.config.clone();
-    let on_panic = control.on_panic.clone();
+    let (on_panic, metrics) = (control.on_panic.clone(), control.metrics.clone());
     let (waiting, others) = routes::routers(&control);
     // These wait for a worker, and say so themselves when none comes.
     let longer = limit + control.worker_wait;
     let waiting = layers::within(waiting.with_state(control.clone()), longer);
     let others = layers::within(others.with_state(control), limit);
     layers::around(others.merge(waiting), &config.http.cors_origins, on_panic)
+        .layer(from_fn_with_state(metrics, measured::measured))
 }

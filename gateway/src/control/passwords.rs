@@ -5,11 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use spike_config::AuthConfig;
 use spike_domain::Reason;
+use spike_metrics::catalogue::gateway::{PASSWORD_HASH_DURATION, PASSWORD_REFUSED};
+use spike_metrics::{Counts, Page, Spreads};
 use tokio::sync::oneshot;
 
 use super::refusal::{Refusal, Result};
@@ -17,7 +20,7 @@ use super::refusal::{Refusal, Result};
 /// The hashing threads. They end when this is dropped.
 pub struct Passwords {
     jobs: SyncSender<Job>,
-    waiting: QueueLength,
+    metrics: Arc<PasswordMetrics>,
     argon2: Argon2<'static>,
     /// Hash of a password nobody has, for accounts that do not exist.
     dummy: String,
@@ -25,30 +28,50 @@ pub struct Passwords {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// How many passwords wait for a thread.
-#[derive(Debug, Clone, Default)]
-pub struct QueueLength(Arc<AtomicUsize>);
+/// What is measured of hashing.
+#[derive(Debug)]
+pub struct PasswordMetrics {
+    waiting: AtomicUsize,
+    durations: Spreads,
+    refused: Counts,
+}
 
-impl QueueLength {
-    /// At this moment.
-    pub fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+impl Default for PasswordMetrics {
+    fn default() -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            durations: Spreads::new(&PASSWORD_HASH_DURATION),
+            refused: Counts::new(&PASSWORD_REFUSED),
+        }
+    }
+}
+
+impl PasswordMetrics {
+    /// How many passwords wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Shows how long they take and how many were refused.
+    pub fn write(&self, page: &mut Page) {
+        self.durations.write(page);
+        self.refused.write(page);
     }
 }
 
 /// A place in the queue, left by being dropped.
-struct Place(QueueLength);
+struct Place(Arc<PasswordMetrics>);
 
 impl Place {
-    fn taken(queue: &QueueLength) -> Self {
-        queue.0.fetch_add(1, Ordering::Relaxed);
-        Self(queue.clone())
+    fn taken(metrics: &Arc<PasswordMetrics>) -> Self {
+        metrics.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(metrics.clone())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -66,12 +89,12 @@ impl Passwords {
             let inbox = Arc::clone(&inbox);
             std::thread::Builder::new().name(format!("password-{number}")).spawn(move || work(&inbox))?;
         }
-        Ok(Self { jobs, waiting: QueueLength::default(), argon2, dummy })
+        Ok(Self { jobs, metrics: Arc::default(), argon2, dummy })
     }
 
-    /// The queue's length, for a metric.
-    pub fn waiting(&self) -> QueueLength {
-        self.waiting.clone()
+    /// What is measured.
+    pub fn metrics(&self) -> Arc<PasswordMetrics> {
+        self.metrics.clone()
     }
 
     /// Whether `hash` was made with less work than is configured now, or is none; then the next right password is hashed
@@ -114,16 +137,22 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let place = Place::taken(&self.waiting);
+        let (place, metrics) = (Place::taken(&self.metrics), self.metrics.clone());
         let job: Job = Box::new(move || {
             drop(place);
             // Whoever asked may have gone while the job waited; then its work is not worth 30 ms.
             if !reply.is_closed() {
-                let _ = reply.send(work());
+                let since = Instant::now();
+                let done = work();
+                metrics.durations.took_at(0, since.elapsed());
+                let _ = reply.send(done);
             }
         });
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Refusal::new(Reason::Overloaded),
+            TrySendError::Full(_) => {
+                self.metrics.refused.add(1);
+                Refusal::new(Reason::Overloaded)
+            }
             TrySendError::Disconnected(_) => Refusal::internal("the password threads have ended"),
         })?;
         answer.await.map_err(|_| Refusal::internal("a password thread panicked"))
@@ -246,7 +275,7 @@ mod tests {
             let queued = passwords.run(|| 5);
             let shed = async {
                 let refusal = passwords.run(|| 6).await.unwrap_err();
-                assert_eq!(passwords.waiting().get(), 1);
+                assert_eq!(passwords.metrics().waiting(), 1);
                 release.send(()).unwrap();
                 refusal.reason
             };
@@ -255,6 +284,6 @@ mod tests {
         let (busy, (queued, shed)): (Result<()>, _) = tokio::join!(busy, waiting);
         assert_eq!(busy.unwrap_err().reason, Reason::Internal);
         assert_eq!((queued.unwrap(), shed), (5, Reason::Overloaded));
-        assert_eq!(passwords.waiting().get(), 0);
+        assert_eq!(passwords.metrics().waiting(), 0);
     }
 }

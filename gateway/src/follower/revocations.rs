@@ -67,9 +67,9 @@ impl Following {
     }
 
     async fn news(&self, mut hinted: watch::Receiver<()>) {
-        let (mut was_up, mut shown) = (true, 0);
+        let mut was_up = true;
         loop {
-            shown = show(&self.shared, shown);
+            show(&self.shared);
             let next = tokio::time::Instant::now() + self.every;
             tokio::time::sleep(REST_MIN.min(self.every)).await;
             tokio::select! {
@@ -113,14 +113,7 @@ impl Following {
     }
 }
 
-/// Sets the gauge, which shows `shown`, to what is held now: the control API learns what it revokes by itself.
-fn show(shared: &Shared, shown: u64) -> u64 {
-    let revocations = shared.tokens.revocations();
-    let (held, block) = (revocations.len() as u64, shared.counters.blocks() - 1);
-    if held >= shown {
-        shared.counters.add(block, Counter::RevocationsHeld, held - shown);
-    } else {
-        shared.counters.subtract(block, Counter::RevocationsHeld, shown - held);
-    }
-    held
+/// Sets the gauge to what is held now: the control API learns what it revokes by itself.
+fn show(shared: &Shared) {
+    shared.counters.set(Counter::RevocationsHeld, shared.tokens.revocations().len() as u64);
 }

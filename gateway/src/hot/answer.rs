@@ -26,6 +26,8 @@ pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    /// Why it is a refusal, if it is one.
+    pub refused: Option<Reason>,
     /// The body; JSON unless it is empty.
     pub body: Bytes,
     /// `Location`.
@@ -48,7 +50,7 @@ pub struct Answer {
 
 /// What of the request's headers the answer depends on.
 pub struct Asked {
-    request_id: HeaderValue,
+    request_id: RequestId,
     origin: Option<HeaderValue>,
     /// Other origins may call, so that caches must tell them apart.
     cross_origin: bool,
@@ -84,18 +86,21 @@ impl Answer {
     /// A refusal whose JSON is at hand.
     pub fn prebuilt(reason: Reason, body: Bytes) -> Self {
         let status = StatusCode::from_u16(reason.status()).expect("the dictionary holds HTTP statuses");
-        Self { status, body, retry_after_s: envelope::retry_after_s(reason), ..Self::default() }
+        let (refused, retry_after_s) = (Some(reason), envelope::retry_after_s(reason));
+        Self { status, refused, body, retry_after_s, ..Self::default() }
     }
 
     /// 202: the order is in the outbox. The same bytes for the same order, however often the key comes.
     pub fn queued(event: EventId, order: OrderId, replayed: bool) -> Self {
-        let body = format!(
-            r#"{{"code":0,"message":"OK","data":{{"order_id":"{order}","event_id":{event},"status":"queued"}}}}"#
-        );
+        // Joined by hand: this is the answer of every buy that counts.
+        let (mut digits, mut text) = (itoa::Buffer::new(), [0; OrderId::TEXT_LEN]);
+        let (event, order) = (digits.format(event.0), order.text(&mut text));
+        let head = r#"{"code":0,"message":"OK","data":{"order_id":""#;
+        let body = [head, order, r#"","event_id":"#, event, r#","status":"queued"}}"#].concat();
         Self {
             status: StatusCode::ACCEPTED,
             body: body.into(),
-            location: Some(order_path(event, order)),
+            location: Some(["/api/v1/spike/events/", event, "/orders/", order].concat()),
             replayed,
             ..Self::default()
         }
@@ -154,8 +159,8 @@ impl Answer {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        headers.insert(X_REQUEST_ID, asked.request_id);
-        let mut response = Response::new(HotBody::full(self.body));
+        headers.insert(X_REQUEST_ID, asked.request_id.into_value());
+        let mut response = Response::new(HotBody::answer(self.body, self.refused));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
@@ -181,9 +186,33 @@ impl Asked {
     }
 
     /// The request's id, the client's or one made here.
-    pub fn request_id(&self) -> &HeaderValue {
+    pub fn request_id(&self) -> &RequestId {
         &self.request_id
     }
+}
+
+/// A request's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestId {
+    /// The client's.
+    Theirs(HeaderValue),
+    /// Made here: written out only where it is sent, as 16 hexadecimal digits.
+    Ours(u64),
+}
+
+impl RequestId {
+    /// The header's value.
+    pub fn into_value(self) -> HeaderValue {
+        match self {
+            Self::Theirs(value) => value,
+            Self::Ours(id) => HeaderValue::from_bytes(&hex(id)).expect("hexadecimal digits"),
+        }
+    }
+}
+
+/// Sixteen lower case digits.
+pub(super) fn hex(id: u64) -> [u8; 16] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(id >> (60 - 4 * at)) as usize & 15])
 }
 
 /// Makes request ids: a random start a core, then counting.
@@ -197,13 +226,18 @@ impl RequestIds {
         Self { next: Cell::new(seed) }
     }
 
-    fn take_or_make(&self, headers: &HeaderMap) -> HeaderValue {
-        if let Some(id) = headers.get(X_REQUEST_ID).filter(|id| acceptable(id.as_bytes())) {
-            return id.clone();
-        }
+    /// A fresh one.
+    pub fn make(&self) -> u64 {
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));
-        HeaderValue::try_from(format!("{id:016x}")).expect("hexadecimal digits")
+        id
+    }
+
+    fn take_or_make(&self, headers: &HeaderMap) -> RequestId {
+        match headers.get(X_REQUEST_ID).filter(|id| acceptable(id.as_bytes())) {
+            Some(id) => RequestId::Theirs(id.clone()),
+            None => RequestId::Ours(self.make()),
+        }
     }
 }
 
@@ -230,7 +264,7 @@ mod tests {
 
     #[test]
     fn request_ids_are_taken_when_harmless_and_made_otherwise() {
-        let id = |asked: Asked| asked.request_id.to_str().unwrap().to_owned();
+        let id = |asked: Asked| asked.request_id.into_value().to_str().unwrap().to_owned();
         assert_eq!(id(asked(&[("x-request-id", "Abc-1.2_3")])), "Abc-1.2_3");
         assert_eq!(id(asked(&[("x-request-id", "a b")])), "00000000000000ab");
         assert_eq!(id(asked(&[])), "00000000000000ab");

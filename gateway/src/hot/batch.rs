@@ -10,11 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use spike_metrics::words::LedgerCall;
 use spike_stock::Refused;
 use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_telemetry::{Arrow, Counter};
 
 use super::Core;
+use super::lane::SoldOutPage;
+use super::measure::Call;
 use crate::local::EventLocal;
 use crate::redis::once::{Receiver, Sender, once};
 
@@ -55,12 +58,19 @@ pub struct Batch {
     event: RefCell<Arc<EventLocal>>,
     queue: RefCell<VecDeque<Pending>>,
     in_flight: Cell<usize>,
+    /// What the fast lane answers once nothing is left.
+    pub sold_out_page: SoldOutPage,
 }
 
 impl Batch {
     /// An empty queue for `event`.
     pub fn new(event: Arc<EventLocal>) -> Self {
-        Self { event: RefCell::new(event), queue: RefCell::default(), in_flight: Cell::new(0) }
+        Self {
+            event: RefCell::new(event),
+            queue: RefCell::default(),
+            in_flight: Cell::new(0),
+            sold_out_page: SoldOutPage::new(),
+        }
     }
 
     /// The event as the core sees it now.
@@ -121,12 +131,12 @@ impl Batch {
         let event = self.event();
         let (buyers, outcomes): (Vec<Buyer>, Vec<Sender<Outcome>>) =
             call.into_iter().map(|pending| (pending.buyer, pending.outcome)).unzip();
-        core.count(Counter::ReserveCalls, 1);
-        core.count(Counter::ReserveBuyers, buyers.len() as u64);
+        core.metrics.reserve_call(buyers.len() as u64);
         let result = match event.ledger {
             None => Err(Undecided::Refused(Refused::NotReady)),
             Some(ledger) => {
                 let now_ms = core.shared.clock.read().unix_ms;
+                let _timed = Call::begin(core, LedgerCall::Reserve);
                 core.line.reserve(&event, ledger.epoch, now_ms, &buyers).await
             }
         };

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use spike_domain::Reason;
 use tokio::sync::mpsc;
 
 use super::stream::EventBody;
@@ -14,8 +15,13 @@ use crate::bridge::Piece;
 
 /// A body that hyper sends.
 pub enum HotBody {
-    /// Everything at once; `None` when sent.
-    Full(Option<Bytes>),
+    /// Everything at once.
+    Full {
+        /// `None` when sent.
+        bytes: Option<Bytes>,
+        /// Why this is a refusal, where a hot core made it: what it is counted as.
+        refused: Option<Reason>,
+    },
     /// Pieces from the sidecar. Dropping it ends the sidecar's work for this answer.
     Stream {
         /// As they come.
@@ -60,7 +66,17 @@ pub struct BrokenOff;
 impl HotBody {
     /// A body of bytes at hand.
     pub fn full(bytes: Bytes) -> Self {
-        Self::Full((!bytes.is_empty()).then_some(bytes))
+        Self::Full { bytes: (!bytes.is_empty()).then_some(bytes), refused: None }
+    }
+
+    /// The same of a hot answer, with the reason if it is a refusal.
+    pub fn answer(bytes: Bytes, refused: Option<Reason>) -> Self {
+        Self::Full { bytes: (!bytes.is_empty()).then_some(bytes), refused }
+    }
+
+    /// Why it is a refusal, where a hot core made it.
+    pub fn refused(&self) -> Option<Reason> {
+        if let Self::Full { refused, .. } = self { *refused } else { None }
     }
 }
 
@@ -73,7 +89,7 @@ impl Body for HotBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
-            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Full { bytes, .. } => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream { pieces, .. } => pieces.poll_recv(context).map(|piece| match piece {
                 Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
                 Some(Piece::End) => None,
@@ -86,12 +102,14 @@ impl Body for HotBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Full(None))
+        matches!(self, Self::Full { bytes: None, .. })
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Full { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Self::Stream { .. } | Self::Events { .. } => SizeHint::default(),
         }
     }

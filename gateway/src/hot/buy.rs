@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 use spike_domain::{EventId, EventState, LedgerState, OrderId, Phase, Reason, UserId};
+use spike_metrics::words::Stage;
 use spike_stock::Refused;
 use spike_stock::reserve::{Buyer, Decision};
 use spike_telemetry::Counter;
@@ -17,8 +18,9 @@ use super::answer::{Answer, Asked};
 use super::batch::{Batch, Ruling, Undecided};
 use super::connection::Connection;
 use super::listener::canonical;
+use super::measure::Stages;
 use super::press::{self, BadPress};
-use super::service::{announced, read_body};
+use super::service::{announced, read_body, read_what_came};
 use crate::envelope::FieldError;
 use crate::local::clock::Reading;
 use crate::local::{EventLocal, Sale};
@@ -36,10 +38,18 @@ pub async fn buy(
     let Some(batch) = core.event(event) else { return Answer::refuse(core.unknown_event(), asked) };
     let now = core.shared.clock.read();
     let view = batch.event();
-    if let Some(answer) = refused_locally(core, &view, now, request.headers(), asked) {
+    let stages = Stages::begin(core, now.mono_ns);
+    let refused = refused_locally(core, &view, now, request.headers(), asked);
+    stages.done(Stage::Flag);
+    if let Some(answer) = refused {
+        if answer.status == StatusCode::CONFLICT && core.shared.config.hot.fast_lane {
+            // Whoever presses once more is answered there.
+            read_what_came(connection, request).await;
+            connection.send_to_lane();
+        }
         return answer;
     }
-    let user = match admitted(core, connection, &view, now, request.headers(), asked) {
+    let user = match admitted(core, connection, (&view, now), request.headers(), asked, &stages) {
         Ok(user) => user,
         Err(answer) => return answer,
     };
@@ -47,7 +57,10 @@ pub async fn buy(
         Ok(buyer) => buyer,
         Err(answer) => return answer,
     };
-    reserve(core, &batch, event, buyer, asked).await
+    stages.done(Stage::Body);
+    let answer = reserve(core, &batch, event, buyer, asked).await;
+    stages.done(Stage::Reserve);
+    answer
 }
 
 /// The user of a valid access token; 401 otherwise, one answer for every kind of bad token. 503 while this process does not
@@ -69,6 +82,7 @@ pub fn authenticate(core: &Core, headers: &HeaderMap, now: Reading, asked: &Aske
 /// 429 with the limit that was met and the time to wait.
 pub fn too_early(core: &Core, met: Met, asked: &Asked) -> Answer {
     core.count(Counter::RejectedLimit, 1);
+    core.metrics.denied(met.policy.name);
     let (limit, retry_after_s) = (Some(Box::new(met.policy)), Some(met.wait_s()));
     Answer { limit, retry_after_s, ..Answer::refuse(Reason::TooManyRequests, asked) }
 }
@@ -152,19 +166,22 @@ fn not_selling(view: &EventLocal) -> Option<Reason> {
 fn admitted(
     core: &Core,
     connection: &Connection,
-    view: &EventLocal,
-    now: Reading,
+    (view, now): (&EventLocal, Reading),
     headers: &HeaderMap,
     asked: &Asked,
+    stages: &Stages<'_>,
 ) -> Result<UserId, Answer> {
     let limits = &core.shared.limits;
     let early = |met| too_early(core, met, asked);
     limits.address(client_address(core, connection, headers), now.mono_ns).map_err(early)?;
+    stages.done(Stage::Bucket);
     let user = authenticate(core, headers, now, asked)?;
+    stages.done(Stage::Auth);
     limits.press(user, view.def.id, now.mono_ns).map_err(early)?;
     limits.user(user, now.mono_ns).map_err(early)?;
     limits.global(now.mono_ns).map_err(early)?;
     limits.event(&view.bucket, now.mono_ns).map_err(early)?;
+    stages.done(Stage::Bucket);
     if core.pending.get() >= core.shared.config.hot.pending_max {
         core.count(Counter::Unavailable, 1);
         return Err(Answer::refuse(Reason::Overloaded, asked));

@@ -7,21 +7,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spike_config::Driver;
-use spike_domain::{EventId, Reason};
+use spike_domain::{EventId, Reason, UserId};
+use spike_metrics::CoreMetrics;
+use spike_metrics::words::LedgerCall;
 use spike_telemetry::Counter;
 
 use super::answer::RequestIds;
 use super::batch::Batch;
 use super::connection::Connections;
-use super::line::Line;
+use super::lane::Scratch;
+use super::lane::page::{self, Date};
+use super::line::{Line, Look};
 use super::listener;
+use super::measure::Call;
 use super::waiting::Waiting;
-use crate::redis::Link;
+use crate::local::EventLocal;
+use crate::redis::{Link, LinkError};
 use crate::shared::{DrainPhase, Shared};
 use crate::tokens::{Access, Lookup, TokenCache};
 
 /// How often a core looks at deadlines, in ms.
 const TICK_MS: u64 = 50;
+/// So many connections that rest since the last sweep leave memory worth giving back to the system: some 10 MiB.
+const MANY_RESTED: usize = 512;
 /// How often connections are swept for passed deadlines, in ticks.
 const SWEEP_TICKS: u64 = 10;
 
@@ -29,8 +37,10 @@ const SWEEP_TICKS: u64 = 10;
 pub struct Core {
     /// What all cores and the sidecar share.
     pub shared: Arc<Shared>,
-    /// This core's number, and its block of counters.
+    /// This core's number.
     pub number: usize,
+    /// What it counts.
+    pub metrics: CoreMetrics,
     /// The line to the ledger.
     pub line: Line,
     /// Open connections.
@@ -39,6 +49,10 @@ pub struct Core {
     pub request_ids: RequestIds,
     /// Buys under way.
     pub pending: Cell<usize>,
+    /// What its connections share in the fast lane.
+    pub scratch: Scratch,
+    /// `Date` of the answers made there, as of the last tick.
+    pub date: Cell<Date>,
     /// Those who wait for news of their order.
     pub waiting: Waiting,
     tokens: RefCell<TokenCache>,
@@ -59,12 +73,15 @@ impl Core {
                 None => Line::Redis { link: Link::new(), failures: Cell::new(0) },
             },
             tokens: RefCell::new(TokenCache::new(shared.config.hot.token_cache_slots)),
+            metrics: shared.counters.of_core(number),
             shared,
             number,
             connections: Connections::default(),
             request_ids: RequestIds::new(fastrand::u64(..)),
             pending: Cell::new(0),
             waiting: Waiting::default(),
+            scratch: Scratch::default(),
+            date: Cell::new(page::date(0)),
             now_ms: Cell::new(0),
             generation: Cell::new(u64::MAX),
             batches: RefCell::default(),
@@ -103,7 +120,19 @@ impl Core {
 
     /// Counts on this core's own line.
     pub fn count(&self, counter: Counter, n: u64) {
-        self.shared.counters.add(self.number, counter, n);
+        self.metrics.count(counter, n);
+    }
+
+    /// What the ledger shows one user.
+    pub async fn look(&self, event: &EventLocal, user: UserId) -> Result<Look, LinkError> {
+        let _timed = Call::begin(self, LedgerCall::Look);
+        self.line.look(event, user).await
+    }
+
+    /// What the ledger shows each of `users`: see [`Line::looks`].
+    pub async fn looks(&self, event: &EventLocal, users: &[UserId]) -> Result<Vec<Option<Look>>, LinkError> {
+        let _timed = Call::begin(self, LedgerCall::Look);
+        self.line.looks(event, users).await
     }
 
     /// Whether answers should ask clients to go elsewhere.
@@ -131,9 +160,13 @@ impl Core {
             self.now_ms.set(self.shared.clock.read().mono_ms());
             self.line.tick(self.now_ms(), timeout_ms);
             self.connections.tick(self.now_ms());
+            self.date.set(page::date(spike_domain::clock::now_ms() / 1000));
             if tick % SWEEP_TICKS == 0 {
                 let closed = self.connections.sweep(&self.shared.config.http);
                 self.count(Counter::ConnectionsTimedOut, closed);
+                if self.connections.rested() >= MANY_RESTED {
+                    spike_telemetry::give_back();
+                }
             }
             monoio::time::sleep(Duration::from_millis(TICK_MS)).await;
         }

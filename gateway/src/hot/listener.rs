@@ -99,7 +99,7 @@ async fn take(core: &Rc<Core>, accepted: std::io::Result<(TcpStream, std::net::S
         if let Some(peer) = client_of(&serving, &mut stream, canonical(peer.ip())).await {
             connection::serve(serving.clone(), stream, peer).await;
         }
-        serving.shared.counters.subtract(serving.number, Counter::ConnectionsOpen, 1);
+        serving.metrics.subtract(Counter::ConnectionsOpen, 1);
     });
 }
 

@@ -1,22 +1,24 @@
 //! From a request to its answer: the hot routes here, everything else over the bridge. A panic answers 500.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use spike_domain::{EventId, OrderId, Reason};
 use spike_telemetry::Counter;
 
-use super::answer::{Answer, Asked, X_REQUEST_ID};
+use super::answer::{Answer, Asked, RequestId, X_REQUEST_ID};
 use super::body::{HotBody, Streaming};
 use super::connection::Connection;
+use super::measure::Measured;
 use super::route::{Route, route};
 use super::status::Which;
 use super::stream::Opened;
@@ -24,17 +26,22 @@ use super::watched::Stage;
 use super::{Core, buy, status, stream};
 use crate::bridge::{ClientAddress, ColdBody, NotCrossed};
 
+/// How often hyper may go round before a body that has come with its head is given up: it hands it over in two.
+const READ_ROUNDS: usize = 4;
+
 /// Answers one request of `connection`.
 pub async fn answer(
     core: Rc<Core>,
     connection: Rc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<HotBody>, Infallible> {
-    core.count(Counter::Requests, 1);
+    let route = route(request.method(), request.uri().path());
+    let measured = Measured::begin(&core, route);
     connection.progress.enter(Stage::Body);
+    connection.set_read_whole(request.body().is_end_stream());
     let asked = Asked::read(request.headers(), &core.shared.config.http.cors_origins, &core.request_ids);
     let spare = asked.request_id().clone();
-    let dispatched = dispatch(&core, &connection, request, asked);
+    let dispatched = dispatch(&core, &connection, route, request, asked);
     let response = match AssertUnwindSafe(dispatched).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
@@ -46,25 +53,28 @@ pub async fn answer(
         connection.progress.enter(Stage::Idle);
     }
     connection.set_answered();
+    measured.answered(&response);
     Ok(response)
 }
 
 async fn dispatch(
     core: &Rc<Core>,
     connection: &Connection,
+    route: Route,
     request: Request<Incoming>,
     asked: Asked,
 ) -> Response<HotBody> {
     if !one_host(&request) {
         return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
     }
-    let answer = match route(request.method(), request.uri().path()) {
+    let answer = match route {
         Route::Cold => match ambiguous(&request) {
             Some(detail) => Answer {
                 close: true,
                 ..Answer::refuse_with(Reason::Malformed, Some(detail), &[], None, &asked)
             },
-            None => return cross(core, connection, request, asked).await,
+            // What is not the buy is kept out of the future that every connection carries.
+            None => return Box::pin(cross(core, connection, request, asked)).await,
         },
         _ if request.headers().contains_key(TRANSFER_ENCODING) => {
             // hyper drops Content-Length where both are sent, so a hot route cannot tell honest chunks from a smuggler's.
@@ -74,16 +84,16 @@ async fn dispatch(
         Route::Buy(event) => buy::buy(core, connection, event, request, &asked).await,
         Route::Page(event) => match page(core, event, request.headers()) {
             Some(answer) => answer,
-            None => return cross(core, connection, request, asked).await,
+            None => return Box::pin(cross(core, connection, request, asked)).await,
         },
         Route::Mine(event) => {
-            return order_status(core, connection, event, Which::Mine, request, asked).await;
+            return Box::pin(order_status(core, connection, event, Which::Mine, request, asked)).await;
         }
         Route::Status(event, order) => {
-            return order_status(core, connection, event, Which::One(order), request, asked).await;
+            return Box::pin(order_status(core, connection, event, Which::One(order), request, asked)).await;
         }
         Route::Stream(event, order) => {
-            return order_events(core, connection, event, order, request, asked).await;
+            return Box::pin(order_events(core, connection, event, order, request, asked)).await;
         }
     };
     answer.into_response(asked, core.draining())
@@ -149,12 +159,46 @@ pub async fn read_body(connection: &Connection, body: Incoming, most: usize) -> 
             Some(_) => rest.extend_from_slice(&data),
         }
     }
+    connection.set_read_whole(true);
     connection.progress.enter(Stage::Working);
     Ok(match first {
         Some(first) if rest.is_empty() => first,
         Some(first) => [&first[..], &rest[..]].concat().into(),
         None => Bytes::new(),
     })
+}
+
+/// Reads a body that has come with its head, without waiting for one that has not: a refusal needs no body, and a slow one
+/// must not keep it back. Only a connection whose request is read to its end may go on to the fast lane.
+pub async fn read_what_came(connection: &Connection, request: Request<Incoming>) {
+    if request.headers().contains_key(EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    for _ in 0..READ_ROUNDS {
+        loop {
+            match body.frame().now_or_never() {
+                Some(Some(Ok(_))) => {}
+                Some(Some(Err(_))) => return,
+                Some(None) => return connection.set_read_whole(true),
+                None => break,
+            }
+        }
+        yield_now().await;
+    }
+}
+
+/// Lets hyper, which polls this from inside its own poll, go on once.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Bytes that the request says it will send; 0 without a body.
@@ -218,7 +262,7 @@ async fn cross(
             return Answer { close: true, ..Answer::refuse(reason, &asked) }.into_response(asked, false);
         }
     };
-    head.headers.insert(X_REQUEST_ID, asked.request_id().clone());
+    head.headers.insert(X_REQUEST_ID, asked.request_id().clone().into_value());
     head.extensions.insert(ClientAddress(buy::client_address(core, connection, &head.headers)));
     match core.shared.bridge.cross(Request::from_parts(head, body)).await {
         Ok(response) => {
@@ -247,13 +291,13 @@ async fn cross(
 }
 
 /// The answer after a panic: nothing of the request is trusted, its connection closes.
-fn panicked(request_id: HeaderValue) -> Response<HotBody> {
+fn panicked(request_id: RequestId) -> Response<HotBody> {
     let body = crate::envelope::error(Reason::Internal, None, &[], None, None);
-    let mut response = Response::new(HotBody::full(body.into()));
+    let mut response = Response::new(HotBody::answer(body.into(), Some(Reason::Internal)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(crate::envelope::JSON));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(X_REQUEST_ID, request_id);
+    headers.insert(X_REQUEST_ID, request_id.into_value());
     response
 }

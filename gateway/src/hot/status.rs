@@ -58,7 +58,7 @@ pub async fn status(
         Ok(wait) => wait,
         Err(field) => return Some(Answer::refuse_with(Reason::Validation, None, &[field], None, asked)),
     };
-    let Ok(mut look) = core.line.look(&view, user).await else { return Some(unavailable(core, asked)) };
+    let Ok(mut look) = core.look(&view, user).await else { return Some(unavailable(core, asked)) };
     if let Some(wait) = wait
         && let Some(shown) = which.shown(&look)
         && !shown.news(headers)
@@ -199,7 +199,7 @@ async fn outwait(
         Ok(Some(look)) => Ok(look),
         ended => {
             core.count(Counter::LongPollsTimedOut, u64::from(ended.is_err()));
-            core.line.look(view, user).await.map_err(drop)
+            core.look(view, user).await.map_err(drop)
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn open(
         Ok(admitted) => admitted,
         Err(answer) => return Opened::Answer(answer),
     };
-    let Ok(look) = core.line.look(&view, user).await else {
+    let Ok(look) = core.look(&view, user).await else {
         return Opened::Answer(status::unavailable(core, asked));
     };
     let Some(shown) = Which::One(order).shown(&look) else { return Opened::Elsewhere };

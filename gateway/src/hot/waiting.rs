@@ -162,7 +162,7 @@ impl Waiting {
     fn give_back(&self, core: &Core, kind: Kind, user: UserId) {
         let (count, _) = self.count(core, kind);
         count.set(count.get() - 1);
-        core.shared.counters.subtract(core.number, kind.counters().0, 1);
+        core.metrics.subtract(kind.counters().0, 1);
         let mut of_users = self.of_users.borrow_mut();
         match of_users.get_mut(&(user, kind)) {
             Some(held) if *held > 1 => *held -= 1,
@@ -281,7 +281,7 @@ async fn look_for(core: &Rc<Core>, event: EventId, waiters: &[(UserId, Rc<Mailbo
     for chunk in waiters.chunks(USERS_PER_CALL) {
         let users: Vec<UserId> = chunk.iter().map(|(user, _)| *user).collect();
         // While the ledger cannot be asked there is no news.
-        let Ok(looks) = core.line.looks(&view, &users).await else { return };
+        let Ok(looks) = core.looks(&view, &users).await else { return };
         let now_ms = core.now_ms();
         for ((_, mailbox), look) in chunk.iter().zip(looks) {
             match look {

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// What a connection is doing, as far as its deadlines care.
@@ -87,12 +88,20 @@ impl Progress {
 pub struct Watched<T> {
     inner: T,
     progress: Rc<Progress>,
+    /// Read before, and given back.
+    ahead: Bytes,
 }
 
 impl<T> Watched<T> {
     /// Watches `inner`.
     pub fn new(inner: T, progress: Rc<Progress>) -> Self {
-        Self { inner, progress }
+        Self { inner, progress, ahead: Bytes::new() }
+    }
+
+    /// Gives bytes back: they will be read again before all others.
+    pub fn unread(&mut self, bytes: Bytes) {
+        self.ahead =
+            if self.ahead.is_empty() { bytes } else { [&bytes[..], &self.ahead[..]].concat().into() };
     }
 }
 
@@ -100,9 +109,15 @@ impl<T: Read + Unpin> Read for Watched<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let taken = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead.split_to(taken));
+            this.progress.read();
+            return Poll::Ready(Ok(()));
+        }
         let result = Pin::new(&mut this.inner).poll_read(context, buffer);
         if matches!(result, Poll::Ready(Ok(()))) {
             this.progress.read();

@@ -51,6 +51,12 @@ impl SaleClock {
         }
     }
 
+    /// Nanoseconds since the process's start, alone.
+    #[inline]
+    pub fn mono_ns(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Sets the offset from one exchange with Redis: its TIME in Unix ms, asked at `asked` and answered at `answered`.
     /// Half the round trip is the error made.
     pub fn learn(&self, redis_unix_ms: u64, asked: Instant, answered: Instant) {

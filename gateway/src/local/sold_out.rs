@@ -73,6 +73,11 @@ impl SoldOutFlag {
         if won { Sale::Selling } else { self.ask(now_ms) }
     }
 
+    /// Whether [`Self::ask`] would say sold out, without being let through as the probe.
+    pub fn certain(&self, now_ms: u64) -> bool {
+        now_ms < unpack(self.word.load(Ordering::Relaxed)).until
+    }
+
     /// A reply of the ledger at `version` left no stock.
     pub fn set(&self, version: u64, now_ms: u64) {
         self.change(|word| {
@@ -135,7 +140,8 @@ mod tests {
         assert_eq!(flag.ask(10), Sale::Selling);
         flag.set(3, 1000);
         assert_eq!((flag.ask(1000), flag.ask(1499)), (Sale::SoldOut, Sale::SoldOut));
-        assert_eq!(flag.ask(1500), Sale::Selling, "the probe");
+        assert_eq!((flag.certain(1499), flag.certain(1500), flag.certain(1500)), (true, false, false));
+        assert_eq!(flag.ask(1500), Sale::Selling, "the probe, which nobody has used up by looking");
         assert_eq!(flag.ask(1501), Sale::SoldOut, "everyone behind the probe");
         flag.set(3, 1510);
         assert_eq!(flag.ask(2009), Sale::SoldOut);

@@ -6,6 +6,7 @@
 //! reach the database is published again. Workers take duplicates as such.
 
 mod join;
+mod metrics;
 mod republish;
 mod sink;
 mod source;
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use join::{join, message_id};
+pub use metrics::RelayMetrics;
 
 use republish::Republish;
 use sink::Sink;
@@ -54,6 +56,8 @@ pub struct RelayDeps {
     /// This relay among all: unique among those that run, and the same after a restart where that is possible, so that
     /// a restarted relay finds its own entries at once.
     pub consumer: String,
+    /// What is measured.
+    pub metrics: Arc<RelayMetrics>,
 }
 
 /// Relays until `shutdown`, then finishes the window under way within 5 s. No error ends it: it tries again.
@@ -92,6 +96,7 @@ struct Relay {
     wake: Arc<Notify>,
     orders_max: usize,
     window: usize,
+    metrics: Arc<RelayMetrics>,
     linger: Duration,
     poll: Duration,
     stopping: watch::Receiver<bool>,
@@ -101,7 +106,6 @@ struct Relay {
 #[derive(Default)]
 struct Look {
     entries: Vec<(EventId, Vec<OutboxEntry>)>,
-    orders: usize,
     /// At least one outbox holds more than was read.
     more: bool,
     /// At least one outbox could not be read.
@@ -128,7 +132,8 @@ impl Relay {
             window: amqp.confirm_window,
             linger: Duration::from_millis(amqp.message_linger_ms),
             poll: Duration::from_millis(relay.poll_ms),
-            sink: Sink::new(deps.broker, deps.amqp, stopping.clone()),
+            sink: Sink::new(deps.broker, deps.amqp, deps.metrics.clone(), stopping.clone()),
+            metrics: deps.metrics,
             ledger: deps.ledger,
             events: deps.events,
             wake: deps.wake,
@@ -156,36 +161,31 @@ impl Relay {
         }
     }
 
+    /// Rests until an order is accepted, and then for company: every look is a write in Redis, with a sync of its own, so one
+    /// look at many entries costs it less than many looks.
     async fn rest(&mut self, at_most: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(at_most) => {}
-            () = self.wake.notified() => {}
-            _ = self.stopping.changed() => {}
+        let woken = tokio::select! {
+            () = tokio::time::sleep(at_most) => false,
+            () = self.wake.notified() => true,
+            _ = self.stopping.changed() => false,
+        };
+        if woken && !self.linger.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(self.linger) => {}
+                _ = self.stopping.changed() => {}
+            }
         }
     }
 
-    /// Reads every outbox; where little is there, waits a moment for company and reads once more.
+    /// Reads every outbox.
     async fn look(&mut self, active: &[EventId]) -> Look {
         let mut look = Look::default();
-        self.read_all(active, &mut look).await;
-        if look.orders > 0 && look.orders < self.orders_max && !self.linger.is_zero() && !look.more {
-            tokio::time::sleep(self.linger).await;
-            self.read_all(active, &mut look).await;
-        }
-        look
-    }
-
-    async fn read_all(&mut self, active: &[EventId], look: &mut Look) {
         for &event in active {
             match self.source.read(event).await {
                 Ok(entries) if entries.is_empty() => {}
                 Ok(entries) => {
                     look.more |= entries.len() >= READ_ENTRIES;
-                    look.orders += entries.iter().map(|entry| entry.orders.len()).sum::<usize>();
-                    match look.entries.iter_mut().find(|(of, _)| *of == event) {
-                        Some((_, before)) => before.extend(entries),
-                        None => look.entries.push((event, entries)),
-                    }
+                    look.entries.push((event, entries));
                 }
                 Err(error) => {
                     look.failed = true;
@@ -193,6 +193,7 @@ impl Relay {
                 }
             }
         }
+        look
     }
 
     /// Publishes window by window; an entry is acknowledged when the whole of its window is confirmed.
@@ -205,14 +206,27 @@ impl Relay {
                 return;
             }
             Arrow::RelayConfirmed.pass();
-            for message in window.iter().filter(|_| acknowledge) {
-                let ids: Vec<EntryId> = message.entries.iter().map(|entry| entry.id).collect();
-                if let Err(error) = self.ledger.ack(message.event, &ids).await {
-                    // They will be taken over as idle and published twice, which is allowed.
-                    tracing::warn!(event = %message.event, %error, entries = ids.len(), "published entries not acknowledged");
-                }
-                Arrow::RelayAcked.pass();
+            for message in window {
+                self.metrics.entries.add(message.entries.len() as u64);
+                self.metrics.orders.add(message.order_count() as u64);
             }
+            if acknowledge {
+                self.acknowledge(window).await;
+            }
+        }
+    }
+
+    /// Acknowledges a confirmed window, an event at a time.
+    async fn acknowledge(&self, window: &[OrdersMessage]) {
+        for of_event in window.chunk_by(|a, b| a.event == b.event) {
+            let entries = of_event.iter().flat_map(|message| &message.entries);
+            let ids: Vec<EntryId> = entries.map(|entry| entry.id).collect();
+            let event = of_event[0].event;
+            if let Err(error) = self.ledger.ack(event, &ids).await {
+                // They will be taken over as idle and published twice, which is allowed.
+                tracing::warn!(%event, %error, entries = ids.len(), "published entries not acknowledged");
+            }
+            Arrow::RelayAcked.pass();
         }
     }
 
@@ -234,6 +248,7 @@ impl Relay {
                 Ok(old) if old.is_empty() => {}
                 Ok(old) => {
                     entries += old.len();
+                    self.metrics.republished.add(old.len() as u64);
                     tracing::warn!(%event, entries = old.len(), "publishing again what is not in the database yet");
                     // Whether they are acknowledged is not this round's business: somebody has published them before.
                     self.publish(vec![(event, old)], false).await;

@@ -1,5 +1,6 @@
 //! Where the relay's messages go: a publisher that is replaced whenever a window is not known to be safe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use spike_broker::{Backoff, Broker, Outgoing, Publisher, Timeouts};
@@ -8,6 +9,7 @@ use spike_domain::OrdersMessage;
 use tokio::sync::watch;
 
 use super::join::message_id;
+use super::metrics::RelayMetrics;
 
 /// Longest wait between two attempts.
 const WAIT_MAX: Duration = Duration::from_secs(3);
@@ -15,13 +17,19 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Sink {
     broker: Broker,
     amqp: AmqpConfig,
+    metrics: Arc<RelayMetrics>,
     publisher: Option<Publisher>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Sink {
-    pub(super) fn new(broker: Broker, amqp: AmqpConfig, stopping: watch::Receiver<bool>) -> Self {
-        Self { broker, amqp, publisher: None, stopping }
+    pub(super) fn new(
+        broker: Broker,
+        amqp: AmqpConfig,
+        metrics: Arc<RelayMetrics>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { broker, amqp, metrics, publisher: None, stopping }
     }
 
     /// Publishes a window until the broker has confirmed all of it. False when the relay is to stop and this attempt has
@@ -32,7 +40,8 @@ impl Sink {
         let window: Vec<_> = window.iter().map(outgoing).collect();
         let mut backoff = Backoff::new(Duration::from_millis(100), WAIT_MAX);
         loop {
-            match self.attempt(&window).await {
+            let metrics = self.metrics.clone();
+            match metrics.published.window(window.len(), self.attempt(&window)).await {
                 Ok(()) => return true,
                 Err(error) => {
                     tracing::warn!(

@@ -101,6 +101,7 @@ impl Outbox {
             events: watch::channel(Arc::new(vec![event])).1,
             wake: Arc::clone(&self.wake),
             consumer: consumer.to_owned(),
+            metrics: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel();
         Running { stop, task: tokio::spawn(relay::run(deps, async { drop(stopped.await) })) }

@@ -30,6 +30,15 @@ pub struct Crowd {
     name: String,
     users: u32,
     inserted: Vec<UserId>,
+    password: String,
+}
+
+impl Crowd {
+    /// E-mail and password of `count` of those that do not register, or of all of them where there are fewer.
+    pub fn accounts(&self, count: usize) -> Vec<(String, String)> {
+        let account = |number| (Store::load_email(&self.name, number), self.password.clone());
+        (0..count.min(self.inserted.len())).map(account).collect()
+    }
 }
 
 /// Puts all of `users` that do not register into the database, all at once.
@@ -39,9 +48,10 @@ pub struct Crowd {
 pub async fn insert(store: &Store, auth: &AuthConfig, users: u32) -> anyhow::Result<Crowd> {
     let name = format!("demo-{}-{}", std::process::id(), now_ms());
     let count = (users - registering(users)) as usize;
-    let hash = spike_gateway::control::hash_now(auth, &password())?;
+    let password = password();
+    let hash = spike_gateway::control::hash_now(auth, &password)?;
     let inserted = if count > 0 { store.bulk_insert_users(&name, count, &hash).await? } else { Vec::new() };
-    Ok(Crowd { name, users, inserted })
+    Ok(Crowd { name, users, inserted, password })
 }
 
 /// Every buyer with a token, spread over `sources` loopback addresses; the others register now.

@@ -3,6 +3,7 @@
 //! ([`rest`]). `spike demo` and the load tests stand on it.
 
 pub mod crowd;
+mod facts;
 pub mod process;
 pub mod rest;
 pub mod stage;

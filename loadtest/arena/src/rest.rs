@@ -31,9 +31,9 @@ pub struct BothSides {
 
 /// The books of one event: its ledger in Redis and its rows.
 pub struct Books {
-    ledger: Ledger<MultiplexedConnection>,
-    store: Store,
-    event: EventId,
+    pub(crate) ledger: Ledger<MultiplexedConnection>,
+    pub(crate) store: Store,
+    pub(crate) event: EventId,
 }
 
 impl Books {

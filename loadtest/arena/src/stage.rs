@@ -100,6 +100,24 @@ pub async fn open(base: &str, admin: &str, on_sale: OnSale, lead_ms: u64) -> any
     Ok(Opening { event, start_at_ms })
 }
 
+/// Waits until a press of buy comes as far as its token, which is the last question before the stock.
+///
+/// # Errors
+/// When it does not in time.
+pub async fn sells(api: &mut Json, event: EventId) -> anyhow::Result<()> {
+    let deadline = Instant::now() + CALL;
+    loop {
+        let answer = api.post(&format!("/spike/events/{event}/orders"), None, &json!({})).await?;
+        match answer.status {
+            401 => return Ok(()),
+            status if Instant::now() >= deadline => {
+                bail!("event {event} does not sell: {status} {}", answer.body)
+            }
+            _ => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
 /// Creates a product with `units` in stock.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! `spike-load compare`: every row, or those that are asked for, and the verdict.
+//! `spike-load compare`: every row of the table of targets, or those that are asked for, and the verdict.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,15 +7,21 @@ use anyhow::Context;
 use loadtest::record::Machine;
 
 use crate::cpu;
+use crate::overload::CONNECTIONS;
 use crate::ring::Ring;
-use crate::rows::{self, Effort};
+use crate::rows::{self, Effort, overload};
 use crate::table::{self, Row};
+
+/// The least seconds of overload: the first one is not counted.
+const OVERLOAD_SECONDS: u32 = 3;
 
 /// A group of rows that are measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Group {
     /// The sold-out answer.
     SoldOut,
+    /// The same with the hot path's metrics and without.
+    Metrics,
     /// Accepted buys: CPU, speed, batches.
     Accepted,
     /// Press to committed row.
@@ -26,6 +32,10 @@ pub enum Group {
     Million,
     /// Idle connections, buyers in Redis.
     Memory,
+    /// Ten times more presses than can be served.
+    Overload,
+    /// Logins, lists, orders and presses at their stated rates.
+    Scenarios,
 }
 
 /// How to compare.
@@ -59,6 +69,9 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     if wanted(Group::SoldOut) {
         rows.push(rows::sold_out::measure(&fresh(dir).await?, effort).await.context("sold out")?);
     }
+    if wanted(Group::Metrics) {
+        rows.push(rows::metrics::measure(&fresh(dir).await?, effort).await.context("metrics")?);
+    }
     if wanted(Group::Accepted) {
         rows.extend(rows::accepted::measure(&fresh(dir).await?, effort).await.context("accepted")?);
     }
@@ -74,6 +87,19 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     if wanted(Group::Memory) {
         rows.push(rows::memory::measure(&fresh(dir).await?).await.context("memory")?);
     }
+    if wanted(Group::Overload) {
+        let plan = overload::Plan {
+            rounds: effort.rounds,
+            seconds: effort.seconds.max(OVERLOAD_SECONDS),
+            orders: effort.orders,
+            connections: CONNECTIONS as usize,
+        };
+        rows.push(overload::measure(&fresh(dir).await?, plan).await.context("overload")?.0);
+    }
+    if wanted(Group::Scenarios) {
+        cpu::stay_on(&[0, 1])?;
+        rows.extend(rows::scenarios::measure(dir, effort).await.context("scenarios")?);
+    }
     let table = table::markdown(&rows);
     println!("{table}");
     if let Some(file) = &args.out {
@@ -84,7 +110,10 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Servers of their own for each group: no group meets what another has left.
-async fn fresh(dir: &Path) -> anyhow::Result<Ring> {
+///
+/// # Errors
+/// When they do not start.
+pub async fn fresh(dir: &Path) -> anyhow::Result<Ring> {
     cpu::stay_on(&[0, 1])?;
     Ring::open(dir).await
 }
@@ -95,8 +124,8 @@ fn machine() -> String {
     let date = spike_domain::clock::rfc3339(spike_domain::clock::now_ms());
     let (day, gib) = (&date[..10], memory_mib.div_ceil(1024));
     format!(
-        "# make compare, {day}\n\n{cores} CPUs ({cpu}), {gib} GiB, {os}, Linux {kernel}. Sold out and accepted: \
-         contender and Redis on CPU 0, generator, RabbitMQ and MariaDB on CPU 1 (where the gateway's relay publishes meanwhile). Press to \
-         row and whole sales: everything on every CPU. Contenders take turns; a ratio is the median of the rounds' ratios.\n"
+        "# make bench, {day}\n\n{cores} CPUs ({cpu}), {gib} GiB, {os}, Linux {kernel}. Sold out and accepted: \
+         contender and Redis on CPU 0, generator, RabbitMQ and MariaDB on CPU 1 (where the gateway's relay publishes meanwhile). Overload: the \
+         shop on CPU 0, the generator on CPU 1. Press to row, whole sales and scenarios: everything on every CPU. Contenders take turns; a ratio is the median of the rounds' ratios.\n"
     )
 }

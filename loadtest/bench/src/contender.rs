@@ -21,6 +21,10 @@ pub const OUR_CPU: usize = 1;
 pub enum Who {
     /// The gateway of this project.
     Spike,
+    /// The same without its relay: what stays is what the services it is compared with do.
+    SpikeAlone,
+    /// The same, whose hot cores do not count.
+    SpikeUnmeasured,
     /// may_minihttp with an empty answer: the floor.
     MinihttpEmpty,
     /// may_minihttp with the sold-out check and the gateway's answer.
@@ -31,6 +35,18 @@ pub enum Who {
     AxumQueue,
     /// nginx with Lua.
     Nginx,
+}
+
+impl Who {
+    /// The settings of a gateway of ours that it is; `None` for the others.
+    pub fn settings(self) -> Option<&'static [(&'static str, &'static str)]> {
+        match self {
+            Self::Spike => Some(&[]),
+            Self::SpikeAlone => Some(&[("SPIKE_RELAY_ENABLED", "false")]),
+            Self::SpikeUnmeasured => Some(&[("SPIKE_TELEMETRY_HOT_METRICS", "false")]),
+            _ => None,
+        }
+    }
 }
 
 /// A contender that answers.
@@ -57,8 +73,9 @@ impl Contender {
 /// # Errors
 /// When it does not start, or the event has no ledger.
 pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) -> anyhow::Result<Contender> {
-    if who == Who::Spike {
-        return Ok(Contender { process: ring.gateway(cpu).await?, at: ring.base() });
+    if let Some(settings) = who.settings() {
+        let process = ring.gateway_with(cpu, settings).await?;
+        return Ok(Contender { process, at: ring.base() });
     }
     let at = SocketAddr::from(([127, 0, 0, 1], spike_devstack::free_port()?));
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -79,7 +96,7 @@ pub async fn start(ring: &Ring, who: Who, event: EventId, cpu: Option<usize>) ->
             ring.start("peer-axum", &args, cpu)?
         }
         Who::Nginx => nginx(ring, at, event, cpu).await?,
-        Who::Spike => unreachable!("returned above"),
+        Who::Spike | Who::SpikeAlone | Who::SpikeUnmeasured => unreachable!("returned above"),
     };
     process.wait_listening(at).await?;
     Ok(Contender { process, at })

@@ -40,6 +40,9 @@ const SETTINGS: [(&str, &str); 12] = [
     ("SPIKE_AUTH_ACCESS_TTL_S", "7200"),
 ];
 
+/// Processes of Spike, and the accounts they have in the database.
+pub const ROLES: [&str; 2] = ["gateway", "worker"];
+
 /// The servers and what runs on them.
 pub struct Ring {
     /// Redis, MariaDB and RabbitMQ.
@@ -61,11 +64,21 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Starts the servers in `dir`, whose servers and logs of an earlier run are removed; they end with this process.
+    /// Starts the servers in `dir`, whose servers and logs of an earlier run are removed; they end with this process. Everybody is
+    /// told what a comparison needs.
     ///
     /// # Errors
     /// When a server does not start, or an executable is missing.
     pub async fn open(dir: &Path) -> anyhow::Result<Self> {
+        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::open_with(dir, settings.into()).await
+    }
+
+    /// The same with these settings.
+    ///
+    /// # Errors
+    /// As [`Ring::open`].
+    pub async fn open_with(dir: &Path, mut env: BTreeMap<String, String>) -> anyhow::Result<Self> {
         let programs =
             std::env::current_exe()?.parent().context("an executable without a folder")?.to_owned();
         if !programs.join("spike").exists() {
@@ -76,9 +89,13 @@ impl Ring {
             std::fs::remove_dir_all(old).with_context(|| format!("remove {}", old.display()))?;
         }
         let stack = tokio::task::spawn_blocking(move || Stack::start(&servers)).await??;
-        let mut env: BTreeMap<String, String> =
-            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let database = stack.mariadb.create_database("spike")?;
+        for role in ROLES {
+            // Accounts of their own, so that the database can tell the two apart.
+            stack.mariadb.query(&format!(
+                "CREATE USER '{role}'@'%' IDENTIFIED BY 'spike'; GRANT ALL PRIVILEGES ON *.* TO '{role}'@'%'"
+            ))?;
+        }
         let amqp = stack.rabbit.create_vhost("spike")?;
         env.insert("SPIKE_REDIS_URL".into(), stack.redis.url());
         env.insert("SPIKE_AMQP_URL".into(), amqp);
@@ -114,7 +131,20 @@ impl Ring {
     /// # Errors
     /// When it does not become ready.
     pub async fn gateway(&self, cpu: Option<usize>) -> anyhow::Result<Process> {
-        let mut gateway = self.start("spike", &["gateway".into()], cpu)?;
+        self.gateway_with(cpu, &[]).await
+    }
+
+    /// The same with settings of its own.
+    ///
+    /// # Errors
+    /// As [`Ring::gateway`].
+    pub async fn gateway_with(
+        &self,
+        cpu: Option<usize>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
+        let env = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
         gateway.wait_ready(self.config.http.ops_listen, "/readyz").await?;
         Ok(gateway)
     }
@@ -127,6 +157,26 @@ impl Ring {
         let mut worker = self.start("spike", &["worker".into()], cpu)?;
         worker.wait_ready(self.config.worker.ops_listen, "/readyz").await?;
         Ok(worker)
+    }
+
+    /// The same on ports of its own, beside another one. Returns where it answers.
+    ///
+    /// # Errors
+    /// As [`Ring::gateway`].
+    pub async fn gateway_beside(
+        &self,
+        cpu: Option<usize>,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Process, SocketAddr)> {
+        let port = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, spike_devstack::free_port()?)));
+        let (at, ops) = (port()?, port()?);
+        let (listen, ops_listen) = (at.to_string(), ops.to_string());
+        let mut settings = settings.to_vec();
+        settings.extend([("SPIKE_HTTP_LISTEN", &*listen), ("SPIKE_HTTP_OPS_LISTEN", &*ops_listen)]);
+        let env = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
+        gateway.wait_ready(ops, "/readyz").await?;
+        Ok((gateway, at))
     }
 
     /// Puts `count` sales of `units` each up, one unit a buyer, open in half a second, with a gateway and a worker that leave
@@ -151,12 +201,27 @@ impl Ring {
     /// # Errors
     /// When it is not there.
     pub fn start(&self, program: &str, args: &[String], cpu: Option<usize>) -> anyhow::Result<Process> {
+        self.start_with(program, args, cpu, BTreeMap::new())
+    }
+
+    fn start_with(
+        &self,
+        program: &str,
+        args: &[String],
+        cpu: Option<usize>,
+        env: BTreeMap<String, String>,
+    ) -> anyhow::Result<Process> {
         let name = if program == "spike" { args[0].clone() } else { program.to_owned() };
+        let mut env: BTreeMap<_, _> = self.env.clone().into_iter().chain(env).collect();
+        if ROLES.contains(&name.as_str()) {
+            let url = env["SPIKE_DATABASE_URL"].replace("//spike:", &format!("//{name}:"));
+            env.insert("SPIKE_DATABASE_URL".into(), url);
+        }
         Process::spawn(&Launch {
             name,
             program: self.programs.join(program),
             args: args.to_vec(),
-            env: self.env.clone(),
+            env,
             logs: self.logs.clone(),
             cpu,
         })

@@ -27,7 +27,7 @@ pub(crate) fn asked(headers: &HeaderMap) -> Asked {
 /// Headers and body as axum sends them.
 pub(crate) fn response(answer: Answer, asked: Asked) -> Response<Body> {
     answer.into_response(asked, false).map(|body| match body {
-        HotBody::Full(Some(bytes)) => Body::from(bytes),
+        HotBody::Full { bytes: Some(bytes), .. } => Body::from(bytes),
         _ => Body::empty(),
     })
 }

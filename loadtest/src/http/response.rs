@@ -33,6 +33,8 @@ pub struct Response<'a> {
     pub location: Option<&'a [u8]>,
     /// `Retry-After`.
     pub retry_after: Option<&'a [u8]>,
+    /// `RateLimit`: the limit that was met.
+    pub rate_limit: Option<&'a [u8]>,
     /// `X-Request-Id`.
     pub request_id: Option<&'a [u8]>,
     /// Whether `Idempotent-Replayed: true` was there.
@@ -77,6 +79,7 @@ struct Head {
     status: u16,
     location: Option<Span>,
     retry_after: Option<Span>,
+    rate_limit: Option<Span>,
     request_id: Option<Span>,
     replayed: bool,
     keep_alive: bool,
@@ -165,6 +168,7 @@ impl Parser {
             status: head.status,
             location: text(head.location),
             retry_after: text(head.retry_after),
+            rate_limit: text(head.rate_limit),
             request_id: text(head.request_id),
             replayed: head.replayed,
             body: match head.framing {
@@ -271,6 +275,7 @@ impl Head {
             status,
             location: None,
             retry_after: None,
+            rate_limit: None,
             request_id: None,
             replayed: false,
             keep_alive: minor >= 1,
@@ -304,6 +309,7 @@ impl Head {
         let span = Some(Span { from, to: from + value.len() });
         match colon {
             8 if is("location") => self.location = span,
+            9 if is("ratelimit") => self.rate_limit = span,
             10 if is("connection") => {
                 // `close` among several options still closes; `keep-alive` matters to HTTP/1.0 only.
                 for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {

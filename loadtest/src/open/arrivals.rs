@@ -29,6 +29,7 @@ pub struct Arrival {
 pub struct Schedule {
     streams: Vec<StreamSchedule>,
     duration_s: f64,
+    left: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ impl Schedule {
             let next_s = gap_s(&mut rng, stream.rate_per_s);
             StreamSchedule { rng, rate_per_s: stream.rate_per_s, next_s, number: 0, pick }
         });
-        Self { streams: streams.collect(), duration_s: spec.duration.as_secs_f64() }
+        Self { streams: streams.collect(), duration_s: spec.duration.as_secs_f64(), left: spec.requests_max }
     }
 
     /// When the next arrival is due.
@@ -73,7 +74,7 @@ impl Schedule {
     fn first(&self) -> Option<usize> {
         let due = |at: &usize| self.streams[*at].next_s;
         let first = (0..self.streams.len()).min_by(|one, two| due(one).total_cmp(&due(two)))?;
-        (due(&first) < self.duration_s).then_some(first)
+        (self.left > 0 && due(&first) < self.duration_s).then_some(first)
     }
 }
 
@@ -91,6 +92,7 @@ impl Iterator for Schedule {
             item,
             product,
         };
+        self.left -= 1;
         stream.number += 1;
         stream.next_s += gap_s(&mut stream.rng, stream.rate_per_s);
         Some(arrival)

@@ -24,8 +24,10 @@ fn spec(seed: u64, seconds: u64, rates: &[f64]) -> OpenSpec {
         host: "h".into(),
         streams: rates.iter().enumerate().map(stream).collect(),
         duration: Duration::from_secs(seconds),
+        requests_max: u64::MAX,
         connections_max: 1,
         deadline: Duration::from_secs(1),
+        patience: Duration::from_secs(1),
         seed,
         sources: Vec::new(),
     }
@@ -33,6 +35,18 @@ fn spec(seed: u64, seconds: u64, rates: &[f64]) -> OpenSpec {
 
 fn arrivals(spec: &OpenSpec) -> Vec<Arrival> {
     Schedule::new(spec).collect()
+}
+
+#[test]
+fn arrivals_end_with_the_last_request_or_with_the_time() {
+    let all = arrivals(&spec(3, 10, &[200.0, 50.0]));
+    let check = |requests_max, want: usize| {
+        let made = arrivals(&OpenSpec { requests_max, ..spec(3, 10, &[200.0, 50.0]) });
+        assert_eq!(made, all[..want]);
+    };
+    check(1, 1);
+    check(700, 700);
+    check(1_000_000, all.len());
 }
 
 #[test]

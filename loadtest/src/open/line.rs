@@ -11,7 +11,7 @@ use super::progress::OpenProgress;
 #[derive(Debug)]
 pub(super) struct Line {
     schedule: Schedule,
-    deadline: Duration,
+    patience: Duration,
     connections_max: usize,
     /// So many connections are opened before any is used again.
     spread: usize,
@@ -30,10 +30,10 @@ struct Seat {
 }
 
 impl Line {
-    pub(super) fn new(schedule: Schedule, deadline: Duration, connections_max: usize, spread: usize) -> Self {
+    pub(super) fn new(schedule: Schedule, patience: Duration, connections_max: usize, spread: usize) -> Self {
         Self {
             schedule,
-            deadline,
+            patience,
             connections_max,
             spread,
             waiting: VecDeque::new(),
@@ -67,7 +67,7 @@ impl Line {
 
     /// When the next turn is worth taking; `None` when nobody waits or will come.
     pub(super) fn next_turn(&self) -> Option<Duration> {
-        let gives_up = self.waiting.front().map(|first| first.at + self.deadline);
+        let gives_up = self.waiting.front().map(|first| first.at + self.patience);
         [self.schedule.next_at(), gives_up].into_iter().flatten().min()
     }
 
@@ -126,7 +126,7 @@ impl Line {
                 progress.offered(arrival.stream, arrival.at, now);
             }));
         }
-        while let Some(first) = self.waiting.front().filter(|first| first.at + self.deadline <= now) {
+        while let Some(first) = self.waiting.front().filter(|first| first.at + self.patience <= now) {
             progress.not_sent(first.stream, first.at, now);
             self.waiting.pop_front();
         }

@@ -16,8 +16,10 @@ fn spec(rate_per_s: f64) -> OpenSpec {
             scenario: Scenario::Login { accounts: vec![("a".into(), "b".into())] },
         }],
         duration: Duration::from_secs(1),
+        requests_max: u64::MAX,
         connections_max: 3,
         deadline: DEADLINE,
+        patience: DEADLINE,
         seed: 4,
         sources: Vec::new(),
     }

@@ -9,7 +9,7 @@ pub(super) fn read(response: &Response<'_>) -> (Kind, &'static str) {
     let word = |otherwise| answer::reason(response).map_or(otherwise, |reason| reason.as_str());
     match response.status {
         200..300 => (Kind::Accepted, "ok"),
-        429 => (Kind::Refused, word("other-4xx")),
+        429 => (Kind::Refused, answer::limit_met(response).unwrap_or_else(|| word("other-4xx"))),
         503 if response.retry_after.is_some() => (Kind::Refused, word("other-5xx")),
         400..500 => (Kind::Rejected, word("other-4xx")),
         500.. => (Kind::Error, word("other-5xx")),
@@ -33,6 +33,7 @@ mod tests {
                 status,
                 location: None,
                 retry_after: retry_after.map(str::as_bytes),
+                rate_limit: None,
                 request_id: None,
                 replayed: false,
                 body: body.as_bytes(),

@@ -22,6 +22,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use spike_domain::EventId;
 
 use crate::progress::Counts;
@@ -44,10 +45,14 @@ pub struct OpenSpec {
     pub streams: Vec<Stream>,
     /// How long requests arrive; their answers may come later.
     pub duration: Duration,
+    /// The most arrivals of all streams together: they end with this one, or with the duration.
+    pub requests_max: u64,
     /// The most connections that are open at a time. They are opened when none is free, the first ones one a source.
     pub connections_max: usize,
     /// The longest a client waits, from the scheduled time of its request on.
     pub deadline: Duration,
+    /// The longest it waits for a free connection, of that time; at most the deadline.
+    pub patience: Duration,
     /// The same seed makes the same arrivals at the same times.
     pub seed: u64,
     /// Local addresses, dealt to the connections in turn; none leaves it to the system.
@@ -108,8 +113,18 @@ pub struct StreamResult {
     pub latency_us: Histogram<u64>,
 }
 
+/// An answer "sold out". Of those that were asked for in the same millisecond the first answer is kept: whoever was told
+/// sooner knew less, so what holds for it holds for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SoldOutTold {
+    /// When the request went out, Unix milliseconds.
+    pub sent_ms: u64,
+    /// When its answer was there, Unix milliseconds.
+    pub answered_ms: u64,
+}
+
 /// The presses for one event, of every stream that pressed for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaleTold {
     /// What was sold.
     pub event: EventId,
@@ -119,6 +134,8 @@ pub struct SaleTold {
     pub counts: Counts,
     /// What each buyer was told.
     pub history: History,
+    /// When "sold out" was told.
+    pub sold_out: Vec<SoldOutTold>,
 }
 
 impl OpenSpec {
@@ -137,6 +154,12 @@ impl OpenSpec {
         }
         if self.deadline.is_zero() || self.deadline > Self::DURATION_MAX {
             return refuse("deadline", format!("{:?}; more than zero, at most a week", self.deadline));
+        }
+        if self.patience.is_zero() || self.patience > self.deadline {
+            return refuse("patience", format!("{:?}; more than zero, at most the deadline", self.patience));
+        }
+        if self.requests_max == 0 {
+            return refuse("requests_max", "0; at least one".to_owned());
         }
         if !(1..=Self::CONNECTIONS_MAX).contains(&self.connections_max) {
             let problem = format!("{}; from 1 to {}", self.connections_max, Self::CONNECTIONS_MAX);
@@ -196,8 +219,10 @@ mod tests {
             host: "h:1".into(),
             streams: vec![stream.clone(), Stream { name: "others".into(), ..stream }],
             duration: Duration::from_secs(1),
+            requests_max: u64::MAX,
             connections_max: 2,
             deadline: Duration::from_secs(1),
+            patience: Duration::from_secs(1),
             seed: 0,
             sources: vec![Ipv4Addr::LOCALHOST; 2],
         };
@@ -213,6 +238,8 @@ mod tests {
         check("host", |spec| spec.host = "a\r\nb".into());
         check("duration", |spec| spec.duration = Duration::ZERO);
         check("deadline", |spec| spec.deadline = Duration::MAX);
+        check("patience", |spec| spec.patience = Duration::from_secs(2));
+        check("requests_max", |spec| spec.requests_max = 0);
         check("connections_max", |spec| spec.connections_max = 0);
         check("sources", |spec| spec.sources.push(Ipv4Addr::LOCALHOST));
         check("streams", |spec| spec.streams.clear());

@@ -15,10 +15,9 @@ use super::arrivals::{Arrival, Schedule};
 use super::line::Line;
 use super::progress::OpenProgress;
 use super::requests::{Buffers, Requests};
-use super::sales::Sales;
+use super::sales::{Sales, Told};
 use super::{OpenError, OpenResult, OpenSpec};
 use crate::http::{Connection, SendError, probe};
-use crate::sale::history::Notes;
 
 /// The shortest sleep of the dispatcher, so that many arrivals cost one wake-up.
 const TURN_MIN: Duration = Duration::from_millis(1);
@@ -41,10 +40,11 @@ pub async fn run(spec: OpenSpec, progress: Arc<OpenProgress>) -> Result<OpenResu
     let load = Arc::new(Load {
         requests: spec.streams.iter().map(requests).collect(),
         sales: Sales::new(&spec),
-        line: Mutex::new(Line::new(Schedule::new(&spec), spec.deadline, spec.connections_max, spread)),
+        line: Mutex::new(Line::new(Schedule::new(&spec), spec.patience, spec.connections_max, spread)),
         over: Notify::new(),
         progress,
         begin: Instant::now(),
+        begin_ms: now_ms(),
         spec,
     });
     let mut connections = JoinSet::new();
@@ -53,7 +53,7 @@ pub async fn run(spec: OpenSpec, progress: Arc<OpenProgress>) -> Result<OpenResu
     let elapsed = load.begin.elapsed();
     let streams = load.progress.finish();
     Ok(OpenResult {
-        sales: load.sales.told(notes, &streams),
+        sales: load.sales.told(notes, &streams, load.begin_ms),
         streams,
         connections: load.line().connections(),
         elapsed,
@@ -70,6 +70,8 @@ struct Load {
     over: Notify,
     progress: Arc<OpenProgress>,
     begin: Instant,
+    /// The same by the wall clock.
+    begin_ms: u64,
 }
 
 impl Load {
@@ -84,7 +86,7 @@ impl Load {
 }
 
 /// Takes turns at the line until nobody waits and nobody will come.
-async fn dispatch(load: &Arc<Load>, connections: &mut JoinSet<Vec<Notes>>) {
+async fn dispatch(load: &Arc<Load>, connections: &mut JoinSet<Vec<Told>>) {
     loop {
         let now = Instant::now();
         let (opened, next) = {
@@ -107,7 +109,7 @@ async fn dispatch(load: &Arc<Load>, connections: &mut JoinSet<Vec<Notes>>) {
 }
 
 /// The life of one connection.
-async fn serve(load: Arc<Load>, seat: usize, first: Arrival) -> Vec<Notes> {
+async fn serve(load: Arc<Load>, seat: usize, first: Arrival) -> Vec<Told> {
     let mut client = Client {
         connection: Connection::new(load.spec.base, load.source(seat), load.spec.deadline),
         buffers: Buffers::default(),
@@ -127,7 +129,7 @@ struct Client<'a> {
     load: &'a Load,
     connection: Connection,
     buffers: Buffers,
-    notes: Vec<Notes>,
+    notes: Vec<Told>,
 }
 
 impl Client<'_> {
@@ -146,7 +148,7 @@ impl Client<'_> {
             progress.not_sent(arrival.stream, arrival.at, now);
             return;
         }
-        let read = sales.read(&mut self.notes, (arrival.stream, arrival.item), &answer);
+        let read = sales.read(&mut self.notes, (arrival.stream, arrival.item), (sent_at, now), &answer);
         progress.answered((arrival.stream, arrival.at), (sent_at, now), read);
     }
 

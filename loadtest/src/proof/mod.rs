@@ -11,6 +11,7 @@ mod orders;
 mod restock;
 mod sample;
 mod times;
+mod told;
 mod units;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ use spike_domain::OrderId;
 pub use facts::{Allowances, Attempt, Facts, LedgerFacts, Marker, Row};
 pub use history::{Act, Bought, Ended, Outcome, Paid, Record, Seen};
 pub use sample::{DatabaseSample, LedgerSample, check_sample};
+pub use told::told;
 
 /// What must never break; I10 is about tokens and is shown elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,6 +3,7 @@
 //! [`Machine`] says where it ran, [`cpu`] and [`process`] what the servers beside it used.
 
 pub mod cpu;
+pub mod figure;
 mod file;
 mod machine;
 pub mod process;
@@ -50,6 +51,9 @@ pub struct Phase {
     pub streams: Vec<StreamRecord>,
     /// What was seen of the servers meanwhile.
     pub samples: Vec<Sample>,
+    /// Figures of the servers over the whole phase, by the names of [`figure`].
+    #[serde(default)]
+    pub figures: BTreeMap<String, f64>,
     /// What the auditor found afterwards, where something was sold.
     pub audit: Option<AuditRecord>,
     /// Anything worth saying, a sentence each.

@@ -48,6 +48,7 @@ pub(crate) fn sample_record() -> Record {
         seconds: 10.3,
         streams: vec![stream],
         samples: (0..11).map(sample).collect(),
+        figures: sample_figures(),
         audit: Some(audit),
         notes: vec!["Redis was | warm.".into()],
     };
@@ -68,6 +69,33 @@ pub(crate) fn sample_record() -> Record {
     }
 }
 
+/// Of a gateway whose pool of ten was once empty, on a database without a table scan.
+fn sample_figures() -> std::collections::BTreeMap<String, f64> {
+    let pairs = [
+        (figure::pool_peak("gateway"), 10.0),
+        (figure::pool_busy_peak("gateway"), 10.0),
+        (figure::pool_full("gateway"), 1.0),
+        (figure::pool_max("gateway"), 10.0),
+        (figure::pool_peak("worker"), 4.0),
+        (figure::pool_busy_peak("worker"), 2.0),
+        (figure::pool_full("worker"), 0.0),
+        (figure::pool_max("worker"), 10.0),
+        (figure::growth("user", "worker.rows_read"), 900.0),
+        (figure::growth("user", "worker.rows_sent"), 100.0),
+        (figure::growth("user", "worker.rows_changed"), 500.0),
+        (figure::growth("table", "spike_orders.rows_read"), 900.0),
+        (figure::growth("index", "spike_orders.PRIMARY.rows_read"), 900.0),
+        (figure::growth("gateway", "spike_gateway_cache_hits_total"), 990.0),
+        (figure::growth("gateway", "spike_gateway_cache_stale_total"), 0.0),
+        (figure::growth("gateway", "spike_gateway_cache_misses_total"), 10.0),
+        (figure::growth("mariadb", "Innodb_row_lock_waits"), 4.0),
+        (figure::growth("mariadb", "Innodb_row_lock_time"), 8.0),
+        (figure::growth("mariadb", "Innodb_deadlocks"), 0.0),
+        (figure::peak("outbox", "oldest_s"), 0.25),
+    ];
+    pairs.into()
+}
+
 #[test]
 fn a_record_reads_back_as_it_was_written() {
     let record = sample_record();
@@ -78,6 +106,10 @@ fn a_record_reads_back_as_it_was_written() {
     assert_eq!(Record::read(&path).unwrap(), record);
     record.write(&path).unwrap();
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+
+    let older = std::fs::read_to_string(&path).unwrap().replace("\"figures\": {", "\"of before\": {");
+    std::fs::write(&path, older).unwrap();
+    assert!(Record::read(&path).unwrap().phases[0].figures.is_empty(), "a record from before figures");
 
     let missing = Record::read(&folder.join("two.json")).unwrap_err().to_string();
     assert!(missing.contains("two.json"), "{missing}");

@@ -193,7 +193,8 @@ pub(super) fn audit(audit: &AuditRecord) -> Table {
     Table { columns, rows: vec![row] }
 }
 
-fn pairs(rows: impl Iterator<Item = (String, String)>) -> Table {
+/// Names and their values.
+pub(super) fn pairs(rows: impl Iterator<Item = (String, String)>) -> Table {
     Table { columns: vec!["what", "value"], rows: rows.map(|(name, value)| vec![name, value]).collect() }
 }
 

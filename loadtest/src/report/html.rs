@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use super::figures::{self, Table};
 use super::number::measure;
+use super::{Tuning, analysis};
 use crate::record::{Phase, Record};
 
 const STYLE: &str = include_str!("style.css");
 
-/// The page of one or several tests.
-pub fn html(records: &[Record]) -> String {
+/// The page of one or several tests, with what held them up and what was tuned.
+pub fn html(records: &[Record], tuning: &[Tuning]) -> String {
     let titles: Vec<String> = records.iter().map(|record| escape(&record.title)).collect();
     let title = if titles.is_empty() { "Load test".to_owned() } else { titles.join(" · ") };
     let mut text = format!(
@@ -20,6 +21,12 @@ pub fn html(records: &[Record]) -> String {
     for record in records {
         write_record(&mut text, record);
     }
+    for record in records {
+        for phase in &record.phases {
+            write_analysis(&mut text, phase, record.machine.cores);
+        }
+    }
+    write_tuning(&mut text, tuning);
     text.push_str("</main>\n</body>\n</html>\n");
     text
 }
@@ -86,6 +93,31 @@ fn write_phase(text: &mut String, phase: &Phase) {
     text.push_str("</section>\n");
 }
 
+fn write_analysis(text: &mut String, phase: &Phase, cores: u32) {
+    let sections = analysis::sections(phase, cores);
+    if sections.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "<section>\n<h2>Bottleneck analysis: {}</h2>", escape(&phase.name));
+    for section in sections {
+        let _ = writeln!(text, "<h3>{}</h3>\n<p>{}</p>", section.title, escape(&section.says));
+        table(text, &section.table);
+    }
+    text.push_str("</section>\n");
+}
+
+fn write_tuning(text: &mut String, tuning: &[Tuning]) {
+    if tuning.is_empty() {
+        return;
+    }
+    text.push_str("<section>\n<h2>Tuning record</h2>\n<ul>\n");
+    for entry in tuning {
+        let (link, title, file) = (escape(&entry.link), escape(&entry.title), escape(&entry.file));
+        let _ = writeln!(text, "<li><a href=\"{link}\">{title}</a> ({file})</li>");
+    }
+    text.push_str("</ul>\n</section>\n");
+}
+
 fn table(text: &mut String, table: &Table) {
     let class = if table.columns == ["what", "value"] { " class=\"pairs\"" } else { "" };
     let _ = write!(text, "<div class=\"wide\"><table{class}>\n<thead><tr>");
@@ -118,7 +150,9 @@ mod tests {
 
     #[test]
     fn the_page_stands_alone() {
-        let text = html(&[sample_record()]);
+        let tuning = Tuning { file: "b.md".into(), link: "../b.md".into(), title: "Faster".into() };
+        let text = html(&[sample_record()], &[tuning]);
+        assert!(text.contains("<h3>Pools</h3>") && text.contains("<a href=\"../b.md\">Faster</a>"));
         for forbidden in ["<script", "http://", "https://", "url(", "@import", "<link", "<img", "src="] {
             assert!(!text.contains(forbidden), "{forbidden}");
         }
@@ -129,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_tag_that_opens_closes() {
-        let text = html(&[sample_record(), sample_record()]);
+        let text = html(&[sample_record(), sample_record()], &[]);
         for tag in [
             "html", "head", "body", "main", "section", "div", "table", "tr", "td", "th", "ul", "li", "svg",
             "g", "figure", "text",
@@ -157,7 +191,7 @@ mod tests {
         phase.streams[0].words.insert(evil.into(), 1);
         phase.samples[0].cpu.insert(evil.into(), 1.0);
         phase.audit.as_mut().unwrap().differences.push(evil.into());
-        let text = html(&[record]);
+        let text = html(&[record], &[Tuning { file: evil.into(), link: evil.into(), title: evil.into() }]);
         assert!(!text.contains("<b ") && !text.contains("onload='"), "{text}");
         assert!(
             text.contains("&quot;&gt;&lt;b onload=&#39;x&#39;&gt;&amp;") && text.contains("audit failed")

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use super::figures::{self, Table};
 use super::number::measure;
+use super::{Tuning, analysis};
 use crate::record::{Phase, Record};
 
-/// The report of one or several tests. `analysis` is Markdown written by hand, put after the figures as it is.
-pub fn markdown(records: &[Record], analysis: Option<&str>) -> String {
+/// The report of one or several tests: environment, parameters and results of each, what held them up, and what was tuned.
+pub fn markdown(records: &[Record], tuning: &[Tuning]) -> String {
     let mut text = String::new();
     for record in records {
         let _ = write!(text, "# {}\n\n## Environment\n\n", line(&record.title));
@@ -20,9 +21,16 @@ pub fn markdown(records: &[Record], analysis: Option<&str>) -> String {
             write_phase(&mut text, phase);
         }
     }
-    if let Some(analysis) = analysis.map(str::trim).filter(|analysis| !analysis.is_empty()) {
-        text.push_str(analysis);
-        text.push('\n');
+    for record in records {
+        for phase in &record.phases {
+            write_analysis(&mut text, phase, record.machine.cores);
+        }
+    }
+    if !tuning.is_empty() {
+        text.push_str("## Tuning record\n\n");
+        for entry in tuning {
+            let _ = writeln!(text, "- [{}]({}) `{}`", line(&entry.title), entry.link, line(&entry.file));
+        }
     }
     // One blank line between the parts, none at the end.
     text.truncate(text.trim_end().len());
@@ -45,6 +53,17 @@ fn write_phase(text: &mut String, phase: &Phase) {
         list(text, "Differences:", &audit.differences);
     }
     list(text, "Notes:", &phase.notes);
+}
+
+fn write_analysis(text: &mut String, phase: &Phase, cores: u32) {
+    let sections = analysis::sections(phase, cores);
+    if !sections.is_empty() {
+        let _ = write!(text, "## Bottleneck analysis: {}\n\n", line(&phase.name));
+    }
+    for section in sections {
+        let _ = write!(text, "### {}\n\n{}\n\n", section.title, line(&section.says));
+        table(text, &section.table);
+    }
 }
 
 fn table(text: &mut String, table: &Table) {
@@ -90,8 +109,10 @@ mod tests {
     use crate::record::tests::sample_record;
 
     #[test]
-    fn the_report_has_its_tables_and_the_analysis_after_them() {
-        let text = markdown(&[sample_record()], Some("\n## What it means\n\nIt held.\n"));
+    fn the_report_has_its_tables_then_the_analysis_then_the_tuning() {
+        let tuning =
+            Tuning { file: "a/b.md".into(), link: "../a/b.md".into(), title: "Faster | by half".into() };
+        let text = markdown(&[sample_record()], &[tuning]);
         for part in [
             "# Sale & crowd\n\n## Environment\n",
             "| commit | abc1234 |\n",
@@ -107,20 +128,27 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        assert!(text.ends_with("- Redis was \\| warm.\n\n## What it means\n\nIt held.\n"), "{text}");
+        let heads: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        let subjects = ["Processor", "Pools", "Indexes", "Cache hits", "Locks", "Limits", "Degradation"];
+        assert_eq!(heads, [&["Audit"], &subjects[..]].concat());
+        assert!(
+            text.contains("warm.\n\n## Bottleneck analysis: sale\n\n### Processor\n\nThe 2 cores"),
+            "{text}"
+        );
+        let end = "## Tuning record\n\n- [Faster \\| by half](../a/b.md) `a/b.md`\n";
+        assert!(text.ends_with(end), "{text}");
         assert!(!text.contains("\n\n\n"), "{text}");
     }
 
     #[test]
     fn every_table_is_as_wide_as_its_head() {
-        let text = markdown(&[sample_record(), sample_record()], None);
+        let text = markdown(&[sample_record(), sample_record()], &[]);
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
         let lines: Vec<&str> = text.lines().collect();
         for pair in lines.windows(2).filter(|pair| pair.iter().all(|line| line.starts_with('|'))) {
             assert_eq!(cells(pair[0]), cells(pair[1]), "{pair:?}");
         }
         assert_eq!(text.matches("# Sale & crowd\n").count(), 2);
-        assert!(text.ends_with("warm.\n"));
     }
 
     #[test]
@@ -129,7 +157,7 @@ mod tests {
         let audit = record.phases[0].audit.as_mut().unwrap();
         audit.oversold = 2;
         audit.differences.push("2 units sold\nbeyond the stock".into());
-        let text = markdown(&[record], None);
+        let text = markdown(&[record], &[]);
         assert!(text.contains("| FAILED |") && text.contains("- 2 units sold beyond the stock\n"), "{text}");
     }
 }

@@ -41,6 +41,10 @@ pub fn read(response: &Response<'_>) -> Answer {
         (503, Some(reason)) => Answer::Failed(reason.as_str()),
         // Any other 5xx may have struck after the reservation.
         (500.., reason) => Answer::Unknown(reason.map_or("other-5xx", |reason| reason.as_str()), order()),
+        (429, reason) => {
+            let word = || reason.map_or("other-4xx", |reason| reason.as_str());
+            Answer::Refused(limit_met(response).unwrap_or_else(word))
+        }
         (400..500, reason) => Answer::Refused(reason.map_or("other-4xx", |reason| reason.as_str())),
         _ => Answer::Refused("unexpected-status"),
     }
@@ -49,6 +53,23 @@ pub fn read(response: &Response<'_>) -> Answer {
 /// What it means that there is no answer.
 pub fn missing(error: &SendError) -> Answer {
     if error.may_have_arrived() { Answer::Unknown(error.word(), None) } else { Answer::Failed(error.word()) }
+}
+
+/// Every limit that a 429 can name, as it is counted.
+pub const LIMITS: [(&str, &str); 6] = [
+    ("all", "limit-all"),
+    ("event", "limit-event"),
+    ("user", "limit-user"),
+    ("address", "limit-address"),
+    ("press", "limit-press"),
+    ("tries", "limit-tries"),
+];
+
+/// The limit that a 429 names in its header `RateLimit`.
+pub(crate) fn limit_met(response: &Response<'_>) -> Option<&'static str> {
+    let named = response.rate_limit?.strip_prefix(b"\"")?;
+    let name = &named[..memchr::memchr(b'"', named)?];
+    LIMITS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, word)| *word)
 }
 
 /// The reason that an answer gives, if it is one of the dictionary and goes with its status.
@@ -76,6 +97,7 @@ mod tests {
             status,
             location: None,
             retry_after: None,
+            rate_limit: None,
             request_id: None,
             replayed: false,
             body: body.as_bytes(),
@@ -104,6 +126,29 @@ mod tests {
         check(503, &error(Reason::OutcomeUnknown, &named), Answer::Unknown("outcome-unknown", Some(order)));
         check(503, &error(Reason::OutboxFull, ""), Answer::Failed("outbox-full"));
         check(500, &error(Reason::Internal, ""), Answer::Unknown("internal", None));
+    }
+
+    #[test]
+    fn a_refusal_by_a_limit_names_it() {
+        let refused = |rate_limit: &'static [u8]| {
+            let body = br#"{"reason":"too-many-requests"}"#;
+            read(&Response {
+                status: 429,
+                location: None,
+                retry_after: Some(b"1"),
+                rate_limit: Some(rate_limit),
+                request_id: None,
+                replayed: false,
+                body,
+            })
+        };
+        for (name, word) in LIMITS {
+            let header: &'static str = format!("\"{name}\";r=0;t=2").leak();
+            assert_eq!(refused(header.as_bytes()), Answer::Refused(word));
+        }
+        for unknown in ["", "user", "\"user", "\"of another kind\";r=0"] {
+            assert_eq!(refused(unknown.as_bytes()), Answer::Refused("too-many-requests"), "{unknown}");
+        }
     }
 
     #[test]

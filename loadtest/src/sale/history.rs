@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
 use spike_domain::{OrderId, UserId};
 
 use super::Buyer;
@@ -9,7 +10,7 @@ use super::answer::Answer;
 use crate::progress::Kind;
 
 /// A press whose effect nobody told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unknown {
     /// Who pressed.
     pub user: UserId,
@@ -19,7 +20,7 @@ pub struct Unknown {
 
 /// Everything buyers were told of orders. It takes a user's second order for an error, so it fits sales in which
 /// nothing is cancelled while they run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// Each user's first 202.
     pub acknowledged: Vec<(UserId, OrderId)>,

@@ -27,8 +27,10 @@ fn spec(base: SocketAddr, streams: Vec<Stream>) -> OpenSpec {
         host: base.to_string(),
         streams,
         duration: Duration::from_secs(2),
+        requests_max: u64::MAX,
         connections_max: 8,
         deadline: Duration::from_secs(20),
+        patience: Duration::from_secs(20),
         seed: 11,
         sources: Vec::new(),
     }
@@ -98,6 +100,31 @@ async fn closed_loop(addr: SocketAddr, duration: Duration) -> Vec<Duration> {
     latencies
 }
 
+/// Whoever finds no connection leaves sooner than those who have one, so that these have the time to be answered.
+#[tokio::test]
+async fn patience_in_the_line_ends_before_the_wait_for_an_answer() {
+    let late = Duration::from_millis(700);
+    let server = Server::start(move |mut talk| async move {
+        while talk.request().await.is_some() {
+            sleep(late).await;
+            talk.say(&answer(200, "", "{}")).await;
+        }
+    })
+    .await;
+    let spec = OpenSpec {
+        connections_max: 1,
+        duration: Duration::from_secs(1),
+        patience: Duration::from_millis(50),
+        ..spec(server.addr, vec![browse("pages", 200.0)])
+    };
+    let result = load(spec).await;
+    let figures = &result.streams[0].figures;
+    assert!(figures.not_sent > 0 && figures.answers.errors == 0, "{figures:?}");
+    assert_eq!(figures.sent, figures.answers.accepted, "{figures:?}");
+    // Everybody else was gone after 50 ms, unless the machine was busy for longer than the server.
+    assert!(figures.latency.p50_ms < 700.0 && figures.accepted_latency.p50_ms >= 700.0, "{figures:?}");
+}
+
 #[tokio::test]
 async fn whoever_cannot_be_sent_in_time_is_counted_as_not_sent() {
     // Nobody is ever answered, so the connection is free again when a request gives up. By then more have come to their
@@ -106,6 +133,7 @@ async fn whoever_cannot_be_sent_in_time_is_counted_as_not_sent() {
     let spec = OpenSpec {
         connections_max: 1,
         deadline: Duration::from_millis(400),
+        patience: Duration::from_millis(400),
         duration: Duration::from_secs(1),
         ..spec(server.addr, vec![browse("pages", 2000.0), browse("more pages", 1000.0)])
     };

@@ -6,12 +6,14 @@
 mod held;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::lookout::QueueState;
 use crate::topology::DELIVERY_LIMIT;
 use crate::{Delivery, Forward, Inbox, Outgoing, PublishError, Route, Tag, Trail};
 use held::{Held, Message};
@@ -26,6 +28,8 @@ pub struct Queue(Arc<Shared>);
 
 struct Shared {
     held: Mutex<Held>,
+    /// Subscriptions, by inbox.
+    consumers: [AtomicU64; Inbox::ALL.len()],
     arrived: Notify,
     room: Notify,
 }
@@ -55,6 +59,7 @@ impl Queue {
     pub fn new(capacity: usize, delivery_limit: u64) -> Self {
         Self(Arc::new(Shared {
             held: Mutex::new(Held::new(capacity, delivery_limit)),
+            consumers: Default::default(),
             arrived: Notify::new(),
             room: Notify::new(),
         }))
@@ -63,6 +68,12 @@ impl Queue {
     /// How many messages are where.
     pub fn depth(&self) -> Depth {
         self.held().depth()
+    }
+
+    /// How full a queue is and who reads it.
+    pub(crate) fn state(&self, inbox: Inbox) -> QueueState {
+        let consumers = self.0.consumers[inbox as usize].load(Ordering::Relaxed);
+        QueueState { inbox, messages: self.held().ready(inbox) as u64, consumers }
     }
 
     /// Takes the messages one by one, waiting for room. When the future is dropped, those taken stay.
@@ -88,6 +99,7 @@ impl Queue {
 
     pub(crate) fn subscribe(&self, inbox: Inbox, prefetch: u16) -> Subscription {
         let prefetch = prefetch.into();
+        self.0.consumers[inbox as usize].fetch_add(1, Ordering::Relaxed);
         Subscription { queue: self.clone(), inbox, prefetch, in_hand: BTreeMap::new(), last_tag: 0 }
     }
 
@@ -205,6 +217,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.queue.0.consumers[self.inbox as usize].fetch_sub(1, Ordering::Relaxed);
         let messages = std::mem::take(&mut self.in_hand).into_values().collect();
         self.queue.give_back(self.inbox, messages, false);
     }

@@ -28,6 +28,11 @@ pub enum Inbox {
     Cancel,
 }
 
+impl Inbox {
+    /// Every queue that is read.
+    pub const ALL: [Self; 3] = [Self::Orders, Self::Parking, Self::Cancel];
+}
+
 /// What a message carries beside its bytes once it was sent on; a message that comes from its publisher has none of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trail {

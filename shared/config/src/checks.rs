@@ -60,6 +60,12 @@ pub(crate) fn consistency(config: &Config, reader: &mut Reader) {
         &["relay.claim_idle_ms"],
         &format!("more than relay.claim_idle_ms, {}", config.relay.claim_idle_ms),
     );
+    reader.require(
+        config.relay.enabled || !config.amqp.url.is_embedded(),
+        "relay.enabled",
+        &["amqp.url"],
+        "true while amqp.url is empty: nobody else can read this process's outboxes",
+    );
     token_keys(config, reader);
 }
 

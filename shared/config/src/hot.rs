@@ -21,6 +21,11 @@ pub struct HotConfig {
     ///
     /// `SPIKE_HOT_DRIVER`: auto, epoll or io_uring
     pub driver: Driver,
+    /// Whether presses of a sold-out event are answered before HTTP is parsed in full; what is not plainly such a
+    /// press is parsed as ever.
+    ///
+    /// `SPIKE_HOT_FAST_LANE`: true or false
+    pub fast_lane: bool,
     /// Longest wait of a buy for Redis, in milliseconds; afterwards the outcome is unknown and the answer
     /// is 503.
     ///
@@ -60,6 +65,7 @@ impl HotConfig {
             cores: s.number("cores", 0..=1024),
             pin: s.flag("pin"),
             driver: s.choice("driver"),
+            fast_lane: s.flag("fast_lane"),
             redis_timeout_ms: s.number("redis_timeout_ms", 10..=60_000),
             reserve_batch_max: s.number("reserve_batch_max", 1..=ORDERS_PER_MESSAGE_MAX),
             reserve_in_flight_max: s.number("reserve_in_flight_max", 1..=16),

@@ -36,6 +36,7 @@ mod role;
 mod secret;
 mod server_url;
 mod sidecar;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token_key;
@@ -68,6 +69,7 @@ pub use role::Role;
 pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sidecar::SidecarConfig;
+pub use telemetry::TelemetryConfig;
 pub use token_key::{Ed25519Seed, RetiredKey, RetiredKeyKind, TokenAlgorithm};
 pub use worker::WorkerConfig;
 
@@ -118,6 +120,8 @@ pub struct Config {
     pub login: LoginConfig,
     /// The first administrator.
     pub admin: AdminConfig,
+    /// What is counted and measured.
+    pub telemetry: TelemetryConfig,
     /// The log.
     pub log: LogConfig,
     /// What is allowed here but would not be in prod; to be logged once the log is up.
@@ -201,6 +205,7 @@ impl Config {
             auth: AuthConfig::read(reader),
             login: LoginConfig::read(reader),
             admin: AdminConfig::read(reader),
+            telemetry: TelemetryConfig::read(reader),
             log: LogConfig::read(reader, profile),
             warnings: Vec::new(),
         }

@@ -19,6 +19,7 @@ pub mod hint;
 pub mod keys;
 pub mod ledger;
 pub mod meta;
+mod metrics;
 pub mod outbox;
 mod reading;
 pub mod reserve;

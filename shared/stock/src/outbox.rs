@@ -110,6 +110,11 @@ impl<C: ConnectionLike + Clone + Send + Sync> Ledger<C> {
         }
     }
 
+    /// Entries in the stream, whoever holds them.
+    pub async fn outbox_length(&self, event: EventId) -> Result<u64, StockError> {
+        Ok(redis::cmd("XLEN").arg(EventKeys::new(event).outbox).query_async(&mut self.connection()).await?)
+    }
+
     /// Creates the relay's group from the first entry, where a wiped Redis has lost it. True if it was missing.
     pub async fn ensure_group(&self, event: EventId) -> Result<bool, StockError> {
         let mut cmd = redis::cmd("XGROUP");

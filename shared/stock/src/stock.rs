@@ -93,7 +93,19 @@ impl Stock {
 
     /// Whether calls fail at once because Redis does not answer.
     pub fn breaker_open(&self) -> bool {
-        matches!(&self.0, Kind::Redis { ledger, .. } if ledger.connection().breaker().open())
+        self.guarded().is_some_and(|guarded| guarded.breaker().open())
+    }
+
+    pub(crate) fn guarded(&self) -> Option<Guarded> {
+        match &self.0 {
+            Kind::Redis { ledger, .. } => Some(ledger.connection()),
+            Kind::OneConnection(_) | Kind::Embedded(_) => None,
+        }
+    }
+
+    /// Entries in the outbox of an event.
+    pub async fn outbox_length(&self, event: EventId) -> Result<u64> {
+        on!(self, ledger => ledger.outbox_length(event).await, embedded => embedded.outbox_length(event).await)
     }
 
     /// The embedded ledger itself, for hot cores that speak to it without a connection.

@@ -70,6 +70,19 @@ impl Backend {
         }
     }
 
+    /// Connections that rest, and connections in use.
+    pub fn connections(&self) -> (u64, u64) {
+        let of = |all: u32, idle: usize| (idle as u64, u64::from(all).saturating_sub(idle as u64));
+        match self {
+            Self::MySql(pool) => of(pool.size(), pool.num_idle()),
+            Self::Sqlite { readers, writer } => {
+                let (read, write) =
+                    (of(readers.size(), readers.num_idle()), of(writer.size(), writer.num_idle()));
+                (read.0 + write.0, read.1 + write.1)
+            }
+        }
+    }
+
     /// Waits for the connections in use.
     pub async fn close(&self) {
         match self {

@@ -1,5 +1,6 @@
 //! Connecting, migrating, and asking the database for the time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
@@ -58,7 +59,8 @@ impl Store {
             true => sqlite::backend(settings)?,
             false => Backend::MySql(mysql::pool(settings)?),
         };
-        Ok(Self { backend, statement_timeout: settings.statement_timeout, breaker: breaker::closed() })
+        let (statement_timeout, breaker) = (settings.statement_timeout, breaker::closed());
+        Ok(Self { backend, statement_timeout, breaker, metrics: Arc::default() })
     }
 
     /// Applies every migration that is not applied yet. Processes that start together take turns.

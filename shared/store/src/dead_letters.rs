@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 use crate::backend::{Conn, Row};
 use crate::error::duplicate;
 use crate::query::query;
-use crate::sql::{at, u32_at, u64_at};
+use crate::sql::{at, rows_of_text, u32_at, u64_at};
 use crate::transaction::{read, transact};
 use crate::{Result, Store, StoreError};
 
@@ -133,6 +133,18 @@ impl Store {
                 query = query.bind(state as i8);
             }
             query.bind(limit).fetch_all(conn).await?.iter().map(DeadLetter::read).collect()
+        })
+    }
+
+    /// How many letters are open, counted up to `most`.
+    pub async fn open_letters(&self, most: u32) -> Result<u64> {
+        let open = LetterState::Open as i8;
+        let text = format!(
+            "SELECT COUNT(*) AS letters FROM (SELECT 1 FROM dead_letters WHERE state = {open} LIMIT {most}) AS some"
+        );
+        read!(self, |conn| {
+            let rows = rows_of_text(conn, text).await?;
+            u64_at(rows.first().ok_or(StoreError::NotFound)?, "letters")
         })
     }
 

@@ -23,10 +23,12 @@ mod event_schedule;
 mod event_units;
 mod events;
 mod every_row;
+mod evidence;
 mod expected;
 mod idempotency;
 mod insert;
 mod inventory;
+mod metrics;
 mod movements;
 mod mysql;
 mod order_life;
@@ -70,6 +72,7 @@ pub use event_changes::EventChange;
 pub use event_schedule::Schedule;
 pub use event_units::UnitsToMove;
 pub use events::{EventList, EventRow, EventSort, NewEvent, WatchedEvent};
+pub use evidence::{AttemptEvidence, Evidence, MarkerEvidence, OrderEvidence};
 pub use expected::Expected;
 pub use idempotency::{KeyTurn, KeyedRequest};
 pub use insert::InsertOutcome;
@@ -100,6 +103,7 @@ pub struct Store {
     backend: backend::Backend,
     statement_timeout: std::time::Duration,
     breaker: std::sync::Arc<spike_domain::Breaker>,
+    metrics: std::sync::Arc<metrics::DatabaseMetrics>,
 }
 
 /// One page of a list.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spike_domain::{Breaker, EventId};
+use spike_metrics::words::Statements;
 
 use crate::backend::{Access, Conn};
 use crate::events::{self, EventRow};
+use crate::metrics::DatabaseMetrics;
 use crate::mysql::NO_STATEMENT_LIMIT;
 use crate::sql::{rows_of_text, run_text, u64_at};
 use crate::{Result, Store, StoreError, breaker};
@@ -48,7 +50,7 @@ pub(crate) const BACK_TO_LOCK: &str = "ROLLBACK TO SAVEPOINT locked";
 /// before the store gives a body that visits every row of an event its time.
 macro_rules! read {
     (@run $session:expr, $limit:expr, |$conn:ident| $body:block) => {{
-        let mut session = $session.await?;
+        let mut session = $session.await?.about($crate::metrics::about(module_path!()));
         let result = $crate::transaction::within($limit, async {
             let $conn: &mut $crate::backend::Conn = &mut session;
             $body
@@ -70,7 +72,8 @@ macro_rules! transact {
     ($store:expr, |$tx:ident| $body:block) => {{
         let mut attempts = $crate::transaction::Attempts::begin($store.limit());
         loop {
-            let mut session = $store.session($crate::backend::Access::Write).await?;
+            let session = $store.session($crate::backend::Access::Write).await?;
+            let mut session = session.about($crate::metrics::about(module_path!()));
             let result = $crate::transaction::within($store.limit(), async {
                 let result = async {
                     $crate::transaction::begin(&mut session).await?;
@@ -95,7 +98,7 @@ macro_rules! under_lock {
     (@run $session:expr, $limit:expr, $event:expr, |$tx:ident, $locked:ident| $body:block) => {{
         let mut attempts = $crate::transaction::Attempts::begin($limit);
         loop {
-            let mut session = $session.await?;
+            let mut session = $session.await?.about($crate::metrics::about(module_path!()));
             let result = $crate::transaction::within($limit, async {
                 let result = async {
                     let locked = $crate::transaction::begin_locked(&mut session, $event).await?;
@@ -137,12 +140,17 @@ impl Store {
     }
 
     pub(crate) async fn session(&self, access: Access) -> Result<Session> {
-        self.admit()?;
+        self.admit().inspect_err(|error| self.metrics.failed(error))?;
+        let asked = Instant::now();
         let acquired = self.backend.acquire(access).await.map_err(StoreError::from);
-        if acquired.is_err() {
+        self.metrics.acquired(asked.elapsed());
+        if let Err(error) = &acquired {
+            self.metrics.failed(error);
             breaker::judge(&self.breaker, &acquired);
         }
-        Ok(Session { connection: Some(acquired?), for_the_pool: true, breaker: self.breaker.clone() })
+        let (breaker, metrics) = (self.breaker.clone(), self.metrics.clone());
+        let (about, since) = (Statements::Health, Instant::now());
+        Ok(Session { connection: Some(acquired?), for_the_pool: true, breaker, metrics, about, since })
     }
 
     /// A session whose statements may take as long as the call. A server's is closed after it, rather than
@@ -220,9 +228,18 @@ pub(crate) struct Session {
     connection: Option<Conn>,
     for_the_pool: bool,
     breaker: Arc<Breaker>,
+    metrics: Arc<DatabaseMetrics>,
+    about: Statements,
+    since: Instant,
 }
 
 impl Session {
+    /// Says what the call is about, for the metrics.
+    pub fn about(mut self, about: Statements) -> Self {
+        self.about = about;
+        self
+    }
+
     /// COMMIT after a success, else ROLLBACK: a lock timeout alone ends only its statement. A session that
     /// fails to end its transaction is closed, because nobody knows whether one is still open. (SQLite rolls
     /// some failures back by itself, and one that never got its lock never began.)
@@ -242,6 +259,7 @@ impl Session {
     /// Gives the connection back, unless the server has stopped answering on it.
     pub fn release_after<T>(mut self, result: &Result<T>) {
         breaker::judge(&self.breaker, result);
+        self.metrics.called(self.about, self.since.elapsed(), result);
         if self.for_the_pool && !matches!(result, Err(StoreError::Unavailable(_))) {
             drop(self.connection.take());
         }

@@ -121,7 +121,7 @@ impl Store {
     ) -> Result<Vec<UserId>> {
         let prefix = normalised(prefix);
         let user = |number: usize| NewUser {
-            email: format!("{prefix}-{number:08}@load.invalid"),
+            email: Self::load_email(&prefix, number),
             name: format!("{prefix} {number}"),
             password_hash: password_hash.to_owned(),
             role: Role::User,
@@ -136,6 +136,11 @@ impl Store {
             })?);
         }
         Ok(ids)
+    }
+
+    /// The e-mail of user `number`, from 0, that [`Store::bulk_insert_users`] makes with `prefix`.
+    pub fn load_email(prefix: &str, number: usize) -> String {
+        format!("{}-{number:08}@load.invalid", normalised(prefix))
     }
 
     /// Replaces a password's hash by another of the same password, unless it has changed meanwhile. Whether it did.

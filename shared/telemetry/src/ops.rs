@@ -1,7 +1,8 @@
 //! The operations port of a process: is it alive, may it have traffic, how are its dependencies, what has it counted.
 //!
 //! `/livez` answers as long as the runtime turns and asks nobody: a dependency's death must not have the process killed.
-//! `/readyz` and `/healthz` ask every dependency at once, each with its own deadline; only the required ones decide.
+//! `/readyz` and `/healthz` ask every dependency at once, each with its own deadline; only the required ones decide, and the
+//! others show as `degraded`.
 
 use std::fmt;
 use std::future::Future;
@@ -124,7 +125,8 @@ async fn report(ops: &Ops, with_errors: bool) -> Response {
     let ready = wanted && findings.iter().all(|finding| !finding.check.required || finding.outcome.is_ok());
     let checks: Vec<Value> = findings.iter().map(|finding| finding.view(with_errors)).collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": ready, "accepts_traffic": wanted, "checks": checks });
+    let degraded = findings.iter().any(|finding| finding.outcome.is_err());
+    let body = json!({ "ready": ready, "accepts_traffic": wanted, "degraded": degraded, "checks": checks });
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
@@ -226,6 +228,7 @@ mod tests {
                 let told = body["checks"].as_array().unwrap().iter().any(|check| check["error"] == "refused");
                 let wrong = body["checks"].as_array().unwrap().iter().any(|check| check["ok"] == false);
                 assert_eq!(told, wrong && path == "/healthz", "{path} {body}");
+                assert_eq!(body["degraded"], wrong, "{path} {body}");
             }
             assert_eq!(ask(ops, "/livez").await.0, 200, "alive whatever the dependencies do");
         }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use loadtest::http::Json;
 use serde_json::{Value, json};
 use spike_arena::stage::{self, Admin, CALL, OnSale};
@@ -20,7 +20,6 @@ use spike_gateway::control::hash_now;
 use spike_gateway::tokens::Tokens;
 use spike_store::{Conflict, NewAudit, Store, StoreError, UserChange};
 use tokio::runtime::Builder;
-use tokio::time::{Duration, Instant, sleep};
 
 use crate::outcome::Misuse;
 use crate::{health, settings};
@@ -134,24 +133,9 @@ async fn shop(
     }
     let on_sale = OnSale { units: args.event_total, quantity: 1 };
     let sale = stage::open(base, &token, on_sale, 0).await?;
-    sells(api, sale.event).await?;
+    stage::sells(api, sale.event).await?;
     dismiss(store, &admin, config.auth.token_life_ms()).await?;
     Ok((sale.event, products))
-}
-
-/// Waits until a press of buy comes as far as its token, which is the last question before the stock.
-async fn sells(api: &mut Json, event: EventId) -> anyhow::Result<()> {
-    let deadline = Instant::now() + CALL;
-    loop {
-        let answer = api.post(&format!("/spike/events/{event}/orders"), None, &json!({})).await?;
-        match answer.status {
-            401 => return Ok(()),
-            status if Instant::now() >= deadline => {
-                bail!("event {event} does not sell: {status} {}", answer.body)
-            }
-            _ => sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 /// Nobody knows the password, so that nobody misses the account; the last administrator stays.
@@ -172,7 +156,7 @@ fn with_tokens(
 ) -> impl Iterator<Item = Value> {
     users.iter().enumerate().map(move |(number, &id)| {
         let token = tokens.mint(id, Role::User, SessionId::new(minted_at_ms), 0, minted_at_ms / 1000);
-        json!({ "id": id.0, "email": format!("{prefix}-{number:08}@load.invalid"), "token": token })
+        json!({ "id": id.0, "email": Store::load_email(prefix, number), "token": token })
     })
 }
 

@@ -20,15 +20,18 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use spike_broker::{Backoff, BrokerError, Consumer, Delivery, Forward, Outgoing, Route, Trail, topology};
 use spike_domain::mutant::{self, Mutant};
 use spike_domain::{EventId, OrderStatus};
+use spike_metrics::words::{Job, SettledBy};
 use spike_telemetry::Arrow;
 use tokio::time::Instant;
 
 use crate::Jobs;
 use crate::onward::Onward;
 use crate::stop::Stop;
-use batch::{Batch, EventBatch};
+use batch::Batch;
+pub(crate) use batch::EventBatch;
 use waiting::{PutOff, Waiting};
-use write::{GaveUp, Trouble, Writer, Written};
+pub(crate) use write::Written;
+use write::{GaveUp, Trouble, Writer};
 
 /// Longest rest between two attempts to reach the broker.
 const RECONNECT_MAX: Duration = Duration::from_secs(3);
@@ -40,7 +43,8 @@ const SEND_ON_REST_MAX: Duration = Duration::from_secs(2);
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let amqp = &jobs.config.amqp;
     let timeout = Duration::from_millis(amqp.connect_timeout_ms);
-    let writer = Writer { store: jobs.store.clone(), ledger: jobs.ledger.clone() };
+    let (store, ledger, metrics) = (jobs.store.clone(), jobs.ledger.clone(), jobs.metrics.clone());
+    let writer = Writer { store, ledger, metrics };
     let mut backoff = Backoff::new(Duration::from_millis(100), RECONNECT_MAX);
     while !stop.asked() {
         match jobs.broker.consumer(amqp.prefetch, timeout).await {
@@ -54,11 +58,15 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                 match ended {
                     Ok(()) => return consuming.consumer.close().await,
                     Err(error) => {
+                        jobs.metrics.failed(Job::Consume);
                         tracing::warn!(%error, "consuming interrupted; messages in hand come again");
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, attempt = backoff.failures() + 1, "broker not reached"),
+            Err(error) => {
+                jobs.metrics.failed(Job::Consume);
+                tracing::warn!(%error, attempt = backoff.failures() + 1, "broker not reached");
+            }
         }
         if stop.rest(backoff.next_wait()).await {
             return;
@@ -104,7 +112,7 @@ impl<'a> Consuming<'a> {
             consumer,
             waiting: Waiting::new(usize::from(amqp.prefetch / 2).max(1)),
             slow: FuturesUnordered::new(),
-            onward: Onward::new(jobs.broker.clone(), amqp),
+            onward: Onward::new(jobs.broker.clone(), amqp, jobs.metrics.clone()),
             send_on_rest: Backoff::new(Duration::from_millis(100), SEND_ON_REST_MAX),
             tiers: tiers.iter().map(|&ms| Duration::from_millis(ms)).collect(),
         }
@@ -189,11 +197,13 @@ impl<'a> Consuming<'a> {
 
     /// Writes the parts of an event one after the other.
     fn write(&self, event: EventId, parts: Vec<EventBatch>, stop: &Stop) -> BoxFuture<'a, Outcome> {
-        let (writer, stop, alone) = (self.writer, stop.clone(), parts.len() > 1);
+        let (writer, metrics, stop, alone) = (self.writer, &self.jobs.metrics, stop.clone(), parts.len() > 1);
         async move {
             let mut outcome = Outcome { event, parts: Vec::with_capacity(parts.len()), alone };
             for part in parts {
+                let since = Instant::now();
                 let result = writer.write(event, &part, stop.clone()).await;
+                metrics.wrote(&part, result.as_ref().ok(), since.elapsed());
                 outcome.parts.push((part, result));
             }
             outcome
@@ -317,6 +327,9 @@ impl<'a> Consuming<'a> {
         match self.onward.send(&window).await {
             Ok(()) => {
                 self.send_on_rest.reset();
+                for (message, sent) in messages.iter().zip(&window) {
+                    self.jobs.metrics.sent_on(&message.trail, sent);
+                }
                 self.consumer.ack(&tags).await
             }
             Err(error) => {
@@ -325,6 +338,7 @@ impl<'a> Consuming<'a> {
                     messages = tags.len(),
                     "messages not sent on, they come again"
                 );
+                self.jobs.metrics.requeued(tags.len());
                 tokio::time::sleep(self.send_on_rest.next_wait()).await;
                 self.consumer.requeue(&tags).await
             }
@@ -336,7 +350,10 @@ impl<'a> Consuming<'a> {
 async fn settle(jobs: &Jobs, event: EventId, batch: EventBatch, written: Written) {
     let entries = batch.settleable(&written.rows);
     match jobs.ledger.settle(event, written.epoch, &entries).await {
-        Ok(_) => Arrow::WorkerSettled.pass(),
+        Ok(units) => {
+            jobs.metrics.settled(SettledBy::Consumer, units);
+            Arrow::WorkerSettled.pass();
+        }
         Err(error) => {
             tracing::debug!(%event, %error, entries = entries.len(), "entries left to the settle sweep");
         }

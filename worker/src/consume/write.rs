@@ -2,6 +2,7 @@
 //! second one (see "Worker" in the protocol). Everything here may run twice: each step leaves what is done as it is.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use spike_broker::{Backoff, topology};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use super::batch::{EventBatch, regroup};
 use super::bisect::Bisect;
 use crate::deadlines::Deadline;
+use crate::metrics::WorkerMetrics;
 use crate::stop::Stop;
 
 /// Longest rest between two attempts.
@@ -109,6 +111,7 @@ impl Spoilt {
 pub(crate) struct Writer {
     pub(crate) store: Store,
     pub(crate) ledger: Stock,
+    pub(crate) metrics: Arc<WorkerMetrics>,
 }
 
 impl Writer {
@@ -245,7 +248,10 @@ impl Writer {
             payload: message.map(|message| message.body.as_slice()).unwrap_or_default(),
         };
         match self.store.insert_poison(event, epoch, poison).await.map_err(Trouble::Store)? {
-            Fenced::Done(status) => Ok(status),
+            Fenced::Done(status) => {
+                self.metrics.poisoned();
+                Ok(status)
+            }
             Fenced::EpochMoved { now } => Err(Trouble::EpochMoved { now }),
         }
     }

@@ -10,12 +10,15 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha1_smol::Sha1;
 use spike_config::CacheConfig;
+use spike_metrics::catalogue::gateway::{
+    CACHE_HITS, CACHE_LOADS, CACHE_MISSES, CACHE_SHARED_HITS, CACHE_STALE,
+};
+use spike_metrics::{Counts, Page};
 use spike_stock::Stock;
 use tokio::task::AbortHandle;
 
@@ -60,13 +63,13 @@ pub struct Loaded {
 }
 
 /// How reads ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CacheCounts {
-    hits: AtomicU64,
-    stale: AtomicU64,
-    misses: AtomicU64,
-    shared_hits: AtomicU64,
-    loads: AtomicU64,
+    hits: Counts,
+    stale: Counts,
+    misses: Counts,
+    shared_hits: Counts,
+    loads: Counts,
 }
 
 /// [`CacheConfig`] in the types used here.
@@ -110,7 +113,7 @@ impl Cache {
             Some(_) => &self.counts.stale,
             None => &self.counts.misses,
         };
-        count.fetch_add(1, Ordering::Relaxed);
+        count.add(1);
         if let Some((cached, Freshness::Fresh)) = found {
             return Ok(cached);
         }
@@ -148,11 +151,11 @@ impl Cache {
             None => shared::Look::default(),
         };
         if let Some(cached) = look.cached {
-            self.counts.shared_hits.fetch_add(1, Ordering::Relaxed);
+            self.counts.shared_hits.add(1);
             self.local.keep(key, generation, cached.clone(), Instant::now());
             return Ok(cached);
         }
-        self.counts.loads.fetch_add(1, Ordering::Relaxed);
+        self.counts.loads.add(1);
         let cached = Cached::of(load().await?);
         self.local.keep(key, generation, cached.clone(), Instant::now());
         if let (Some(shared), Some(epoch)) = (self.shared.clone(), look.epoch) {
@@ -195,40 +198,24 @@ fn tag_of_content(json: &str) -> String {
     format!("W/\"{}\"", Sha1::from(json.as_bytes()).digest())
 }
 
-impl CacheCounts {
-    /// Name, help and value of each.
-    pub fn metrics(&self) -> [(&'static str, &'static str, u64); 5] {
-        let at = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        [
-            (
-                "spike_gateway_cache_hits_total",
-                "Cached reads answered fresh from this process.",
-                at(&self.hits),
-            ),
-            (
-                "spike_gateway_cache_stale_total",
-                "Cached reads answered while being read anew.",
-                at(&self.stale),
-            ),
-            (
-                "spike_gateway_cache_misses_total",
-                "Cached reads this process could not answer.",
-                at(&self.misses),
-            ),
-            (
-                "spike_gateway_cache_shared_hits_total",
-                "Reads answered by the shared cache.",
-                at(&self.shared_hits),
-            ),
-            ("spike_gateway_cache_loads_total", "Reads that went to the database.", at(&self.loads)),
-        ]
+impl Default for CacheCounts {
+    fn default() -> Self {
+        Self {
+            hits: Counts::new(&CACHE_HITS),
+            stale: Counts::new(&CACHE_STALE),
+            misses: Counts::new(&CACHE_MISSES),
+            shared_hits: Counts::new(&CACHE_SHARED_HITS),
+            loads: Counts::new(&CACHE_LOADS),
+        }
     }
+}
 
-    /// The same in the text format of Prometheus.
-    pub fn render(&self) -> String {
-        let line =
-            |(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
-        self.metrics().map(line).concat()
+impl CacheCounts {
+    /// Shows all of it.
+    pub fn write(&self, page: &mut Page) {
+        for counts in [&self.hits, &self.stale, &self.misses, &self.shared_hits, &self.loads] {
+            counts.write(page);
+        }
     }
 }
 

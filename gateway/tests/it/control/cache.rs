@@ -160,7 +160,9 @@ async fn what_is_stale_is_shown_while_one_reads_it_anew() {
     cache.changed(&CHANGE).await;
     source.permits.add_permits(1000);
     assert_ne!(source.through(&cache).await, "2", "after a change stale is not shown");
-    let counts = cache.counts().render();
+    let mut page = spike_metrics::Page::default();
+    cache.counts().write(&mut page);
+    let counts = page.into_text();
     for line in
         ["cache_stale_total ", "cache_misses_total 2", "cache_hits_total 0", "cache_shared_hits_total 0"]
     {

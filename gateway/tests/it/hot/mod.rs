@@ -5,6 +5,8 @@ mod bad_http;
 mod bridge;
 mod buy;
 mod core;
+mod counting;
+mod lane;
 mod proxy;
 mod raw;
 mod waiting;

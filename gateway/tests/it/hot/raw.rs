@@ -58,6 +58,12 @@ impl Client {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// This client to read with, and what writes on its connection meanwhile.
+    pub fn with_writer(self) -> (Self, impl FnMut(&str) + Send) {
+        let mut stream = self.stream.try_clone().unwrap();
+        (self, move |text: &str| stream.write_all(text.as_bytes()).unwrap())
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

@@ -21,6 +21,8 @@ const IDLE: usize = 15_000;
 /// A loopback address has some 28,000 ports to leave from; two thousand each leaves room for others.
 const PER_SOURCE: usize = 2_000;
 const BUYERS: i64 = 1_000_000;
+/// The longest until all of them rest.
+const REST: Duration = Duration::from_secs(20);
 /// Buyers a reserve call.
 const CALL: i64 = 250;
 
@@ -35,7 +37,7 @@ pub async fn measure(ring: &Ring) -> anyhow::Result<Row> {
     load::press(ring, &gateway, event, 2_000, 64, &Pids::new()).await?;
     let before = anonymous_bytes(gateway.process.pid())?;
     let idle = connections(ring, &gateway, event).await?;
-    let after = anonymous_bytes(gateway.process.pid())?;
+    let after = rested(ring, gateway.process.pid()).await?;
     let open = ring.metric("spike_gateway_connections_open").await?;
     ensure!(open >= IDLE as f64, "only {open} of {IDLE} connections are open");
     drop(idle);
@@ -79,6 +81,22 @@ async fn connections(ring: &Ring, gateway: &Contender, event: EventId) -> anyhow
         idle.push(connection);
     }
     Ok(idle)
+}
+
+/// What the gateway holds once all connections rest: they give the parser's buffers back after a second, and the allocator gives
+/// its pages back some time later.
+async fn rested(ring: &Ring, pid: u32) -> anyhow::Result<u64> {
+    let started = std::time::Instant::now();
+    let mut held = u64::MAX;
+    loop {
+        ensure!(started.elapsed() < REST, "the gateway has not come to rest within {REST:?}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = anonymous_bytes(pid)?;
+        if ring.metric("spike_gateway_connections_at_parser").await? == 0.0 && now > held / 100 * 99 {
+            return Ok(now);
+        }
+        held = now;
+    }
 }
 
 /// Bytes of Redis' memory that a buyer takes.

@@ -2,8 +2,11 @@
 
 pub mod accepted;
 pub mod memory;
+pub mod metrics;
+pub mod overload;
 pub mod pipeline;
 pub mod sale;
+pub mod scenarios;
 pub mod sold_out;
 
 /// How thorough a comparison is.

@@ -26,12 +26,7 @@ const CONTENDERS: [(Who, &str); 3] = [
 /// # Errors
 /// When a contender or wrk fails, or answers something else.
 pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
-    let event = ring.sales(1, 1).await?[0];
-    let gateway = contender::start(ring, Who::Spike, event, None).await?;
-    load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
-    gateway.process.leave().await;
-    cpu::stay_on(&[OUR_CPU])?;
-    ring.pin_servers()?;
+    let event = sell_out(ring).await?;
     let mut costs: [Vec<f64>; 3] = Default::default();
     let mut speeds: [Vec<f64>; 3] = Default::default();
     for round in 1..=effort.rounds {
@@ -59,29 +54,59 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
     })
 }
 
-/// CPU-µs an answer in one round.
+/// A sale whose one unit is sold; from then on the generator and the servers keep to their CPUs.
+pub(super) async fn sell_out(ring: &Ring) -> anyhow::Result<EventId> {
+    let event = ring.sales(1, 1).await?[0];
+    let gateway = contender::start(ring, Who::Spike, event, None).await?;
+    load::press(ring, &gateway, event, 1, 1, &Pids::new()).await?;
+    gateway.process.leave().await;
+    cpu::stay_on(&[OUR_CPU])?;
+    ring.pin_servers()?;
+    Ok(event)
+}
+
+/// CPU-µs an answer of a contender that is started for it.
 async fn one(ring: &Ring, who: Who, event: EventId, seconds: u32) -> anyhow::Result<(f64, Ran)> {
     let path = format!("/api/v1/spike/events/{event}/orders");
     let token = ring.buyers(1).remove(0).token;
     let contender = contender::start(ring, who, event, Some(THEIR_CPU)).await?;
     let press = Press { at: contender.at, path: &path, token: &token, body: r#"{"quantity":1}"# };
-    // A gateway that has just started learns that there is nothing left from its first buyer.
-    wrk::run(&press, CONNECTIONS, 1, &ring.logs).await?;
-    says_what_it_should(&contender, who, &press).await?;
+    warm(ring, &contender, who, &press).await?;
     let told = sold_out_so_far(ring, who).await?;
+    let measured = round_of(ring, &contender, who, &press, seconds).await?;
+    let told = sold_out_so_far(ring, who).await? - told;
+    let (ran, asked) = (&measured.1, measured.1.requests as f64);
+    // A press every half second goes to the ledger, as a probe, and wrk's last answers come after its clock has stopped.
+    let few = asked / 1000.0 + CONNECTIONS as f64;
+    ensure!(who != Who::Spike || (told - asked).abs() <= few, "{told} answers were sold out: {ran:?}");
+    contender.process.leave().await;
+    Ok(measured)
+}
+
+/// A gateway that has just started learns that there is nothing left from its first buyer.
+pub(super) async fn warm(
+    ring: &Ring,
+    contender: &Contender,
+    who: Who,
+    press: &Press<'_>,
+) -> anyhow::Result<()> {
+    wrk::run(press, CONNECTIONS, 1, &ring.logs).await?;
+    says_what_it_should(contender, who, press).await
+}
+
+/// CPU-µs an answer of a contender that runs.
+pub(super) async fn round_of(
+    ring: &Ring,
+    contender: &Contender,
+    who: Who,
+    press: &Press<'_>,
+    seconds: u32,
+) -> anyhow::Result<(f64, Ran)> {
     let pids = Pids::from([("it".to_owned(), contender.process.pid())]);
     let before = Used::read(&pids)?;
-    let ran = wrk::run(&press, CONNECTIONS, seconds, &ring.logs).await?;
+    let ran = wrk::run(press, CONNECTIONS, seconds, &ring.logs).await?;
     let used = Used::read(&pids)?.since(&before).total();
-    says_what_it_should(&contender, who, &press).await?;
-    let told = sold_out_so_far(ring, who).await? - told;
-    // A press every half second goes to the ledger, as a probe, and wrk's last answers come after its clock has stopped.
-    let few = ran.requests as f64 / 1000.0 + CONNECTIONS as f64;
-    ensure!(
-        who != Who::Spike || (told - ran.requests as f64).abs() <= few,
-        "{told} answers were sold out: {ran:?}"
-    );
-    contender.process.leave().await;
+    says_what_it_should(contender, who, press).await?;
     let refused = if who == Who::MinihttpEmpty { 0 } else { ran.requests };
     ensure!(ran.errors == 0 && ran.refused == refused, "{who:?} did not answer as it should: {ran:?}");
     Ok((used / ran.requests as f64, ran))

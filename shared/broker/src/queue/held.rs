@@ -82,6 +82,15 @@ impl Held {
         }
     }
 
+    /// Messages that wait in a queue; those in hand are not counted.
+    pub(super) fn ready(&self, inbox: Inbox) -> usize {
+        match inbox {
+            Inbox::Orders => self.orders.ready.len(),
+            Inbox::Parking => self.parking.ready.len(),
+            Inbox::Cancel => self.cancel.ready.len(),
+        }
+    }
+
     /// An accepted order; false when there is no room.
     pub(super) fn offer(&mut self, message: impl FnOnce() -> Message) -> bool {
         let room = self.orders.ready.len() + self.orders.in_hand < self.capacity;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use spike_broker::topology::{CANCEL, DELIVERY_LIMIT, ORDERS, PARKED};
-use spike_broker::{Broker, Consumer, Forward, Inbox, Publisher, Queue, Route, Tag, Trail};
+use spike_broker::{Broker, Consumer, Forward, Inbox, Lookout, Publisher, Queue, Route, Tag, Trail};
 
 use crate::queue::{PATIENCE, Vhost, messages, receive, receive_all, timeouts};
 
@@ -34,6 +34,7 @@ on_both!(
     a_message_put_off_comes_when_its_time_is_over_with_its_trail,
     the_parking_queue_is_read_with_the_reason_and_keeps_what_nobody_has_stored,
     orders_to_cancel_have_a_queue_of_their_own,
+    the_look_out_sees_what_waits_and_who_reads,
 );
 
 /// A queue of a test's own.
@@ -230,4 +231,30 @@ async fn orders_to_cancel_have_a_queue_of_their_own(place: Place) {
     if let Some(vhost) = &place.vhost {
         vhost.until_queue_holds(CANCEL, 1).await;
     }
+}
+
+async fn the_look_out_sees_what_waits_and_who_reads(place: Place) {
+    let mut lookout = Lookout::new(place.broker.clone(), PATIENCE);
+    let mut seen = async |inbox: Inbox, messages: u64, consumers: u64| {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let states = lookout.look().await.expect("it can be asked");
+            assert_eq!(states.iter().map(|state| state.inbox).collect::<Vec<_>>(), Inbox::ALL);
+            let state = states.into_iter().find(|state| state.inbox == inbox).expect("it is among all");
+            if (state.messages, state.consumers) == (messages, consumers) {
+                return;
+            }
+            assert!(Instant::now() < until, "{state:?}, not {messages} and {consumers}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    seen(Inbox::Orders, 0, 0).await;
+    place.publisher().await.publish_window(&messages(0..3)).await.expect("confirmed");
+    seen(Inbox::Orders, 3, 0).await;
+    let mut consumer = place.consumer(10).await;
+    receive_all(&mut consumer, 3).await;
+    seen(Inbox::Orders, 0, 1).await;
+    seen(Inbox::Cancel, 0, 0).await;
+    consumer.close().await;
+    seen(Inbox::Orders, 3, 0).await;
 }

@@ -285,6 +285,11 @@ impl EmbeddedLedger {
         .await
     }
 
+    /// Entries in the outbox of an event.
+    pub async fn outbox_length(&self, event: EventId) -> Result<u64> {
+        self.ask(move |shelf| shelf.find(event).map_or(0, |book| book.outbox().len() as u64)).await
+    }
+
     /// Up to `count` entries never delivered, now delivered to `consumer`.
     pub async fn read_new(&self, event: EventId, consumer: &str, count: usize) -> Result<Vec<OutboxEntry>> {
         let consumer = consumer.to_owned();

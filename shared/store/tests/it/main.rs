@@ -13,6 +13,7 @@ mod database;
 mod dead_letters;
 mod embedded;
 mod events;
+mod evidence;
 mod idempotency;
 mod inserts;
 mod inventory;
@@ -99,6 +100,7 @@ mod contract {
             a_snapshot_of_an_older_epoch_changes_nothing a_snapshot_reads_every_row;
         shop_orders: an_order_takes_its_units_once an_order_that_is_refused_takes_nothing
             a_cancelled_order_frees_its_units_once unpaid_shop_orders_expire a_users_shop_orders_by_cursor;
+        evidence: everything_of_an_event_is_evidence;
         payments: captured_money_pays_a_shop_order_once a_declined_order_can_be_paid_again
             money_for_an_order_that_has_ended_is_to_be_refunded_once a_spike_order_is_paid_the_same_way
             open_attempts_take_turns_to_be_asked_about the_simulated_provider_keeps_its_first_word
