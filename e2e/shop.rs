@@ -38,7 +38,6 @@ pub struct Shop {
     config: Config,
     /// Where it serves buyers.
     pub http: SocketAddr,
-    ops: SocketAddr,
     runtime: Runtime,
     buyers: Vec<(UserId, String)>,
     admin: String,
@@ -92,7 +91,7 @@ impl Shop {
         let session = http::call(http, "POST", "/api/v1/auth/login", &[], Some(&login));
         assert_eq!(session.status, 200, "{session:?}");
         let admin = session.json()["data"]["access_token"].as_str().expect("a token").to_owned();
-        Self { serve, dir, env, config, http, ops, runtime, buyers, admin }
+        Self { serve, dir, env, config, http, runtime, buyers, admin }
     }
 
     /// Announces a sale of a new product, warms it up, and waits until it sells.
@@ -209,10 +208,7 @@ impl Shop {
 
     /// A figure of the gateway's metrics.
     pub fn metric(&self, name: &str) -> u64 {
-        let metrics = http::call(self.ops, "GET", "/metrics", &[], None);
-        let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
-        let figure = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        figure.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+        self.serve.metric(name)
     }
 
     /// Memory that the process holds, in KiB.

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod case;
+mod doors;
 mod framing;
 mod heads;
 mod slow;
@@ -38,8 +39,7 @@ fn bad_requests_are_refused_and_nothing_hidden_in_them_runs() {
     );
     let ground = Ground { event: event.to_string(), token, hidden };
 
-    let cases = [bodies::cases, framing::cases, heads::cases, targets::cases].map(|cases| cases(&ground));
-    let cases: Vec<Case> = cases.into_iter().flatten().collect();
+    let cases = corpus(&ground);
     let mut known = HashSet::<&[u8]>::new();
     let again: Vec<&str> =
         cases.iter().filter(|case| !known.insert(&*case.bytes)).map(|case| &*case.name).collect();
@@ -67,6 +67,12 @@ fn a_target_that_fits_into_a_head_is_too_long_beyond_64_kib() {
         assert_eq!(wire.answer(false).expect("an answer").status, status, "{bytes}");
         assert!(status == 404 || wire.closed(), "{bytes}");
     }
+}
+
+/// Every case.
+fn corpus(ground: &Ground) -> Vec<Case> {
+    let cases = [bodies::cases, framing::cases, heads::cases, targets::cases].map(|cases| cases(ground));
+    cases.into_iter().flatten().collect()
 }
 
 /// Sends a case on a connection of its own; says what is wrong about what came back.

@@ -23,7 +23,7 @@ use crate::hot::{self, listener};
 use crate::local::{EventTable, SaleClock};
 use crate::lookout::{self, Seen};
 use crate::metrics::Metrics;
-use crate::relay::{self, RelayDeps};
+use crate::relay::{self, RelayDeps, RelayMetrics};
 use crate::shared::{Drain, DrainPhase, Limits, Seats, Shared};
 use crate::tokens::Tokens;
 
@@ -176,28 +176,16 @@ impl Sidecar {
         let seen = metrics.seen.clone();
         let store = follower_store(config)?.counting_with(&backends.store);
         let follower = Follower::new(shared.clone(), backends.stock.clone(), store, active);
+        let (look_every, look_within) = (config.telemetry.look_interval_ms, config.amqp.connect_timeout_ms);
         let look = lookout::run(
             seen.clone(),
             backends.stock.clone(),
             backends.broker.clone(),
             events.clone(),
-            (
-                Duration::from_millis(config.telemetry.look_interval_ms),
-                Duration::from_millis(config.amqp.connect_timeout_ms),
-            ),
+            (Duration::from_millis(look_every), Duration::from_millis(look_within)),
         );
         let relay = relay::run(
-            RelayDeps {
-                ledger: backends.stock.clone(),
-                store: Some(backends.store.clone()),
-                broker: backends.broker.clone(),
-                amqp: config.amqp.clone(),
-                relay: config.relay.clone(),
-                events,
-                wake: shared.relay_wake.clone(),
-                consumer: consumer_name(config),
-                metrics: metrics.relay.clone(),
-            },
+            relay_deps(shared, backends, events, metrics.relay.clone()),
             told_to(stopping.clone()),
         );
         let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
@@ -234,6 +222,27 @@ impl Sidecar {
         if self.relay.await.is_err() {
             tracing::error!("the relay panicked");
         }
+    }
+}
+
+/// What the relay of `events` works with.
+fn relay_deps(
+    shared: &Shared,
+    backends: &Backends,
+    events: watch::Receiver<Arc<Vec<EventId>>>,
+    metrics: Arc<RelayMetrics>,
+) -> RelayDeps {
+    let config = &shared.config;
+    RelayDeps {
+        ledger: backends.stock.clone(),
+        store: Some(backends.store.clone()),
+        broker: backends.broker.clone(),
+        amqp: config.amqp.clone(),
+        relay: config.relay.clone(),
+        events,
+        wake: shared.relay_wake.clone(),
+        consumer: consumer_name(config),
+        metrics,
     }
 }
 
