@@ -31,9 +31,14 @@ fmt: ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: ## formatting and clippy, warnings refused
+lint: ## formatting, the rules of the house and clippy, warnings refused
 	cargo fmt --all --check
+	cargo xtask tidy
 	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: tidy
+tidy: ## lengths, layers, stray files, open ends and links of the documents (xtask/tidy.toml)
+	@cargo xtask tidy
 
 .PHONY: install-servers
 install-servers: ## install Redis, MariaDB and RabbitMQ with apt-get where they are missing
@@ -74,6 +79,15 @@ demo: up ## a whole sale on real servers, audited (ARGS="--requests 10000 --user
 test: ## everything CI checks: lint, licences, docs, every test on real servers
 	@deploy/devstack/run-tests.sh
 
+.PHONY: check-deploy
+check-deploy: ## Compose's file, the overlays of Kubernetes and the scripts of deploy, without Docker and without a cluster
+	@deploy/devstack/install-deploytools.sh
+	@deploy/devstack/check-deploy.sh
+
+.PHONY: e2e
+e2e: ## one sale from end to end against a running installation (BASE=http://… OPS=http://… WORKER_OPS=http://…)
+	@deploy/e2e.sh
+
 .PHONY: model
 model: ## explore the stock protocol: every instance, then every condition switched off (docs/MODEL.md)
 	@cargo run --quiet --package spike-model -- check
@@ -84,6 +98,17 @@ fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document 
 	@deploy/devstack/install-schemathesis.sh
 	SPIKE_TEST_SCHEMATHESIS="$$PWD/.spike/schemathesis/bin/st" SPIKE_TEST_EXAMPLES="$(or $(EXAMPLES),300)" \
 		cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api
+
+.PHONY: fuzz
+fuzz: ## look for bytes that break a reader, guided by outcomes, on stable (FUZZ_SECONDS=60 a target, ARGS="resp token")
+	cargo run --release --package spike-fuzz -- --seconds "$(or $(FUZZ_SECONDS),60)" $(ARGS)
+
+.PHONY: fuzz-coverage
+fuzz-coverage: ## the same guided by coverage; needs a nightly toolchain and cargo-fuzz (FUZZ_SECONDS=60 a target)
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "needs: rustup toolchain install nightly; cargo install cargo-fuzz" >&2; exit 1; }
+	@for target in resp press token message; do mkdir -p "fuzz/corpus/$$target"; \
+		(cd fuzz && cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+			-max_len=4096 -max_total_time="$(or $(FUZZ_SECONDS),60)"); done
 
 .PHONY: mutants-protocol
 mutants-protocol: ## plant 21 protocol bugs one by one and see that a test notices each (docs/FAULTS.md)

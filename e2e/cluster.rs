@@ -80,7 +80,7 @@ fn start() -> System {
     let master = cluster.take(cluster.master_of(META).expect("every slot is served"));
     let (amqp, database) = (fixture::vhost(), fixture::database());
     let redis = format!("redis://{}", places[0]);
-    let addresses = Addresses { redis, amqp, database: database.clone() };
+    let addresses = Addresses { redis, amqp, database: database.clone(), migration: None };
     let settings = [
         ("SPIKE_REDIS_CLUSTER", "true"),
         ("SPIKE_REDIS_NODES", &places[1..].join(",")),

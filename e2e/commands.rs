@@ -104,6 +104,56 @@ fn health_asks_the_port_it_is_told() {
     let well = run(&["health", "--at", &system.gateway_ops.to_string()], &Env::new(), &dir);
     let body: serde_json::Value = serde_json::from_slice(&well.stdout).expect("what the port said");
     assert!(well.status.success() && body.is_object(), "{body}");
+    let lives =
+        run(&["health", "--live", "--worker", "--at", &system.worker_ops.to_string()], &Env::new(), &dir);
+    assert!(
+        lives.status.success() && lives.stdout != well.stdout,
+        "{}",
+        String::from_utf8_lossy(&lives.stdout)
+    );
     let absent = run(&["health", "--at", &loopback().to_string()], &Env::new(), &dir);
     assert_eq!(absent.status.code(), Some(1));
+}
+
+#[test]
+fn the_binary_names_its_version_and_its_commit() {
+    let dir = fixture::folder("version");
+    let output = run(&["--version"], &Env::new(), &dir);
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let rest = said.strip_prefix(concat!("spike ", env!("CARGO_PKG_VERSION"))).expect("its name and version");
+    let git = std::process::Command::new("git")
+        .args(["ls-files", "--error-unmatch", "Cargo.toml"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    if git.is_ok_and(|output| output.status.success()) {
+        let commit = rest.strip_prefix(" (").and_then(|rest| rest.strip_suffix(")")).expect("a commit");
+        assert!(commit.len() >= 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{said}");
+    }
+}
+
+#[test]
+fn completions_and_pages_are_made_from_the_command_line() {
+    let dir = fixture::folder("words");
+    for (shell, part) in [("bash", "complete -F"), ("zsh", "#compdef spike"), ("fish", "complete -c spike")] {
+        let output = run(&["completions", shell], &Env::new(), &dir);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && script.contains(part) && script.contains("dead-letters"),
+            "{shell}"
+        );
+    }
+    let script = run(&["completions", "bash"], &Env::new(), &dir).stdout;
+    std::fs::write(dir.join("spike.bash"), script).expect("a file");
+    let asked = "source ./spike.bash; COMP_WORDS=(spike rec); COMP_CWORD=1; _spike spike rec spike; echo ${COMPREPLY[@]}";
+    let output =
+        std::process::Command::new("bash").args(["-c", asked]).current_dir(&dir).output().expect("bash");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "reconcile");
+
+    let page = run(&["man"], &Env::new(), &dir);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.contains(".TH spike 1") && page.contains("reconcile"), "{page}");
+    assert!(run(&["man", "--dir", "pages"], &Env::new(), &dir).status.success());
+    for page in ["spike.1", "spike-gateway.1", "spike-dead-letters-list.1"] {
+        assert!(dir.join("pages").join(page).is_file(), "{page}");
+    }
 }

@@ -166,6 +166,14 @@ impl Process {
         });
     }
 
+    /// A figure of its metrics.
+    pub fn metric(&self, name: &str) -> u64 {
+        let metrics = http::call(self.ops, "GET", "/metrics", &[], None);
+        let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+        let figure = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        figure.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    }
+
     /// What it has written so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join(format!("{}.log", self.role))).unwrap_or_default()

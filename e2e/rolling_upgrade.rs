@@ -133,7 +133,8 @@ fn a_sale_goes_on_while_every_process_is_replaced() {
     let former = PathBuf::from(std::env::var_os(FORMER).expect("make upgrade-test"));
     let redis = fixture::redis();
     let database = fixture::database();
-    let addresses = Addresses { redis: redis.url(), amqp: fixture::vhost(), database: database.clone() };
+    let addresses =
+        Addresses { redis: redis.url(), amqp: fixture::vhost(), database: database.clone(), migration: None };
     let quick = [("SPIKE_RELAY_CLAIM_IDLE_MS", "500"), ("SPIKE_RELAY_REPUBLISH_AFTER_MS", "1500")];
     let mut system = System::start_of(&former, redis, &addresses, &database, &quick);
     let (second_gateway, http) = system.second_gateway();

@@ -46,9 +46,14 @@ pub struct Shop {
 impl Shop {
     /// With so many buyers who have an account.
     pub fn start(buyers: usize) -> Self {
+        Self::start_with(buyers, &[])
+    }
+
+    /// The same with settings besides.
+    pub fn start_with(buyers: usize, settings: &[(&str, &str)]) -> Self {
         let dir = fixture::folder("shop");
         let [http, ops, worker_ops] = [loopback(), loopback(), loopback()];
-        let env: Env = [
+        let mut env: Env = [
             ("SPIKE_HTTP_LISTEN", http.to_string()),
             ("SPIKE_HTTP_OPS_LISTEN", ops.to_string()),
             ("SPIKE_WORKER_OPS_LISTEN", worker_ops.to_string()),
@@ -63,6 +68,7 @@ impl Shop {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let words = ["admin", "create-user", "--email", ADMIN, "--role", "admin", "--password", PASSWORD];
         let output = run(&words, &env, &dir);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -198,6 +204,18 @@ impl Shop {
         let bearer = format!("Bearer {token}");
         let answer = http::try_call(self.http, "GET", &path, &[("Authorization", &bearer)], None)?;
         answer.json()["data"]["status"].as_str().map(str::to_owned)
+    }
+
+    /// A figure of the gateway's metrics.
+    pub fn metric(&self, name: &str) -> u64 {
+        self.serve.metric(name)
+    }
+
+    /// Memory that the process holds, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.serve.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// What anybody may see; `None` unless it is a 200.

@@ -19,8 +19,10 @@ use crate::http::{self, Answer};
 use crate::poll::until;
 use crate::process::{Env, Process, command_of, spike};
 
-const ADMIN: &str = "admin@e2e.invalid";
-const PASSWORD: &str = "correct horse battery staple";
+/// The administrator of every system.
+pub const ADMIN: &str = "admin@e2e.invalid";
+/// And their password.
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// The system under test.
 pub struct System {
@@ -36,6 +38,8 @@ pub struct System {
     pub http: SocketAddr,
     /// Where operators ask the gateway.
     pub gateway_ops: SocketAddr,
+    /// Where operators ask the worker.
+    pub worker_ops: SocketAddr,
     /// Its database, seen from outside.
     pub store: Store,
     /// What the test's own asynchronous work runs on.
@@ -74,7 +78,8 @@ pub fn shared() -> &'static System {
 
 /// The servers' addresses as variables.
 pub fn servers(redis: &RedisServer, amqp: &str, database: &str) -> Env {
-    let addresses = Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into() };
+    let addresses =
+        Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into(), migration: None };
     addresses.variables()
 }
 
@@ -87,6 +92,8 @@ pub struct Addresses {
     pub amqp: String,
     /// URL of the database.
     pub database: String,
+    /// The same for a user who may change tables, where that is another.
+    pub migration: Option<String>,
 }
 
 impl Addresses {
@@ -109,7 +116,8 @@ impl System {
     /// On a broker and a database that the test brings.
     pub fn start_on(amqp: &str, database: &str, settings: &[(&str, &str)]) -> Self {
         let redis = fixture::redis();
-        let addresses = Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into() };
+        let addresses =
+            Addresses { redis: redis.url(), amqp: amqp.into(), database: database.into(), migration: None };
         Self::start_with(redis, &addresses, database, settings)
     }
 
@@ -150,11 +158,13 @@ impl System {
         env.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
 
         let dir: PathBuf = fixture::folder("system");
-        for words in [
-            &["migrate"][..],
-            &["admin", "create-user", "--email", ADMIN, "--role", "admin", "--password", PASSWORD],
+        let mut migration = env.clone();
+        migration.extend(addresses.migration.clone().map(|url| ("SPIKE_DATABASE_URL".to_owned(), url)));
+        for (words, env) in [
+            (&["migrate"][..], &migration),
+            (&["admin", "create-user", "--email", ADMIN, "--role", "admin", "--password", PASSWORD], &env),
         ] {
-            let output = command_of(binary, words, &env, &dir).output().expect("the binary starts");
+            let output = command_of(binary, words, env, &dir).output().expect("the binary starts");
             assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
         let worker = Process::start_of(binary, "worker", &env, &dir, worker_ops);
@@ -168,7 +178,19 @@ impl System {
         let session = http::call(http, "POST", "/api/v1/auth/login", &[], Some(&login));
         assert_eq!(session.status, 200, "{session:?}");
         let admin = session.json()["data"]["access_token"].as_str().expect("a token").to_owned();
-        Self { redis, cluster: None, gateway, worker, http, gateway_ops, store, runtime, tokens, admin }
+        Self {
+            redis,
+            cluster: None,
+            gateway,
+            worker,
+            http,
+            gateway_ops,
+            worker_ops,
+            store,
+            runtime,
+            tokens,
+            admin,
+        }
     }
 
     /// Asks Redis about a key, from outside.
@@ -195,8 +217,19 @@ impl System {
 
     /// The same of another build.
     pub fn gateway_of(&self, binary: &Path) -> (Process, SocketAddr) {
+        self.gateway_as(binary, &[])
+    }
+
+    /// A gateway like this one with other settings.
+    pub fn gateway_with(&self, settings: &[(&str, String)]) -> (Process, SocketAddr) {
+        self.gateway_as(self.gateway.binary(), settings)
+    }
+
+    fn gateway_as(&self, binary: &Path, settings: &[(&str, String)]) -> (Process, SocketAddr) {
         let [http, ops] = [loopback(), loopback()];
-        let variables = [("SPIKE_HTTP_LISTEN", http.to_string()), ("SPIKE_HTTP_OPS_LISTEN", ops.to_string())];
+        let mut variables = settings.to_vec();
+        variables.push(("SPIKE_HTTP_LISTEN", http.to_string()));
+        variables.push(("SPIKE_HTTP_OPS_LISTEN", ops.to_string()));
         (self.gateway.beside(binary, &variables, ops), http)
     }
 

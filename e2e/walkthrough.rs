@@ -116,7 +116,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// What a script prints; it must end well within a minute.
-fn bash(script: &str, dir: &Path, env: &[(&str, &str)]) -> String {
+pub fn bash(script: &str, dir: &Path, env: &[(&str, &str)]) -> String {
     let mut command = Command::new("timeout");
     command.args(["60", "bash", "-eu", "-c", script]).current_dir(dir).stdin(Stdio::null());
     let output = command.envs(env.iter().copied()).output().expect("timeout and bash are there");

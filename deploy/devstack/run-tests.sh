@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole check: lint, licences, docs, and every test over one stack of real servers.
+# The whole check: lint, the files of deploy, licences, docs, and every test over one stack of real servers.
 #
 # The last line is the sum over all test binaries; the exit code is that of the first thing that failed.
 set -euo pipefail
@@ -9,6 +9,7 @@ make install-servers
 make install-peers
 deploy/devstack/install-schemathesis.sh
 deploy/devstack/install-loadtools.sh
+make check-deploy
 deploy/devstack/install-observability.sh
 make lint
 make deny

@@ -77,6 +77,7 @@ impl Arena {
             redis: through(&redis.url(), &redis_net),
             amqp: through(&amqp, &broker_net),
             database: through(&database, &database_net),
+            migration: None,
         };
         let ledger_url = redis.url();
         let mut all = vec![

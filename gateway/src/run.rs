@@ -23,7 +23,7 @@ use crate::hot::{self, failed, listener};
 use crate::local::{EventTable, SaleClock};
 use crate::lookout::{self, Seen};
 use crate::metrics::Metrics;
-use crate::relay::{self, RelayDeps};
+use crate::relay::{self, RelayDeps, RelayMetrics};
 use crate::shared::{Drain, DrainPhase, Limits, Seats, Shared};
 use crate::tokens::Tokens;
 
@@ -86,6 +86,11 @@ pub async fn run(
     }
     drain(&shared, &ready, hot_cores, cores).await;
     sidecar.stop().await;
+    flush(&shared).await
+}
+
+/// Sends the spans that are still held.
+async fn flush(shared: &Shared) -> anyhow::Result<()> {
     if let Some(traces) = shared.traces.clone() {
         tokio::task::spawn_blocking(move || traces.flush()).await?;
     }
@@ -170,43 +175,21 @@ impl Sidecar {
         let config = &shared.config;
         let (stop, stopping) = watch::channel(false);
         let (active, events) = watch::channel(Arc::new(Vec::<EventId>::new()));
-        let (timed, counted) = (shared.clone(), shared.clone());
-        let control = Control::new(
-            config.clone(),
-            backends.store.clone(),
-            backends.stock.clone(),
-            shared.tokens.clone(),
-        )
-        .with_clock(move || timed.clock.read().unix_ms)
-        .on_panic(move || counted.counters.add(Counter::Panics, 1))
-        .with_traces(shared.traces.clone());
+        let control = control_of(shared, backends);
         let metrics = Metrics::new(shared, backends, &control, &ready);
         let seen = metrics.seen.clone();
         let store = follower_store(config)?.counting_with(&backends.store);
         let follower = Follower::new(shared.clone(), backends.stock.clone(), store, active);
+        let (look_every, look_within) = (config.telemetry.look_interval_ms, config.amqp.connect_timeout_ms);
         let look = lookout::run(
             seen.clone(),
             backends.stock.clone(),
             backends.broker.clone(),
             events.clone(),
-            (
-                Duration::from_millis(config.telemetry.look_interval_ms),
-                Duration::from_millis(config.amqp.connect_timeout_ms),
-            ),
+            (Duration::from_millis(look_every), Duration::from_millis(look_within)),
         );
         let relay = relay::run(
-            RelayDeps {
-                ledger: backends.stock.clone(),
-                store: Some(backends.store.clone()),
-                broker: backends.broker.clone(),
-                amqp: config.amqp.clone(),
-                relay: config.relay.clone(),
-                events,
-                wake: shared.relay_wake.clone(),
-                consumer: consumer_name(config),
-                metrics: metrics.relay.clone(),
-                traces: shared.traces.clone(),
-            },
+            relay_deps(shared, backends, events, metrics.relay.clone()),
             told_to(stopping.clone()),
         );
         let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
@@ -244,6 +227,36 @@ impl Sidecar {
         if self.relay.await.is_err() {
             tracing::error!("the relay panicked");
         }
+    }
+}
+
+fn control_of(shared: &Arc<Shared>, backends: &Backends) -> Control {
+    let (timed, counted) = (shared.clone(), shared.clone());
+    Control::new(shared.config.clone(), backends.store.clone(), backends.stock.clone(), shared.tokens.clone())
+        .with_clock(move || timed.clock.read().unix_ms)
+        .on_panic(move || counted.counters.add(Counter::Panics, 1))
+        .with_traces(shared.traces.clone())
+}
+
+/// What the relay of `events` works with.
+fn relay_deps(
+    shared: &Shared,
+    backends: &Backends,
+    events: watch::Receiver<Arc<Vec<EventId>>>,
+    metrics: Arc<RelayMetrics>,
+) -> RelayDeps {
+    let config = &shared.config;
+    RelayDeps {
+        ledger: backends.stock.clone(),
+        store: Some(backends.store.clone()),
+        broker: backends.broker.clone(),
+        amqp: config.amqp.clone(),
+        relay: config.relay.clone(),
+        events,
+        wake: shared.relay_wake.clone(),
+        consumer: consumer_name(config),
+        metrics,
+        traces: shared.traces.clone(),
     }
 }
 

@@ -17,19 +17,23 @@ pub struct Args {
     /// Ask the worker's port instead of the gateway's.
     #[arg(long)]
     worker: bool,
+    /// Ask only whether the process lives, and not for its dependencies: `/livez` in the place of `/healthz`.
+    #[arg(long)]
+    live: bool,
     /// The operations port; unless given, the one the settings name.
     #[arg(long, value_name = "ADDRESS:PORT")]
     at: Option<SocketAddr>,
 }
 
-/// Prints what `/healthz` says; exit code 0 for 200, else 1.
+/// Prints what the port says; exit code 0 for 200, else 1.
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::from_process(file)?;
     let configured = if args.worker { config.worker.ops_listen } else { config.http.ops_listen };
     let at = args.at.unwrap_or_else(|| reachable(configured));
     Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut connection = Connection::new(at, None, DEADLINE);
-        let request = Request::new("GET", "/healthz", &at.to_string(), &[], None);
+        let path = if args.live { "/livez" } else { "/healthz" };
+        let request = Request::new("GET", path, &at.to_string(), &[], None);
         let answer = connection.send(&request).await?;
         println!("{}", String::from_utf8_lossy(answer.body));
         Ok(if answer.status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

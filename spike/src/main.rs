@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod admin;
+mod completions;
 mod dead_letters;
 mod demo;
 mod first_admin;
 mod gateway;
 mod health;
+mod man;
 mod migrate;
 mod outcome;
 mod reconcile;
@@ -28,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Settings come from embedded defaults, then a file, then SPIKE_* variables; configs/default.toml lists them all. A bad
 /// one is told before any port is bound, and the exit code is 2.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = env!("SPIKE_VERSION"))]
 struct Cli {
     /// A TOML file with the settings that differ from the defaults (or SPIKE_CONFIG).
     #[arg(long, value_name = "PATH", global = true)]
@@ -57,6 +59,10 @@ enum Role {
     DeadLetters(dead_letters::Args),
     /// Ask an operations port whether all is well; exit code 1 if not.
     Health(health::Args),
+    /// Print a script that makes a shell complete these words.
+    Completions(completions::Args),
+    /// Print the manual's page, or write one for every command.
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -76,5 +82,7 @@ fn run(role: Role, config: Option<&Path>) -> anyhow::Result<ExitCode> {
         Role::Reconcile(args) => reconcile::run(config, &args),
         Role::DeadLetters(args) => dead_letters::run(config, args),
         Role::Health(args) => health::run(config, &args),
+        Role::Completions(args) => Ok(completions::run(Cli::command(), &args)),
+        Role::Man(args) => man::run(Cli::command(), &args),
     }
 }

@@ -57,6 +57,7 @@ use spike_stock::Stock;
 use spike_store::Store;
 use spike_trace::Traces;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 
 use drift::Drift;
@@ -114,6 +115,30 @@ pub async fn run(
         traces: traces.clone(),
     };
 
+    let mut running = start(&jobs, (rebuilder, drift), given, stop);
+
+    tokio::select! {
+        () = shutdown => {}
+        Some(ended) = running.join_next() => {
+            ended.context("a job of the worker panicked")?;
+            anyhow::bail!("a job of the worker ended by itself");
+        }
+    }
+    jobs.health.ready.store(false, Ordering::Relaxed);
+    stopper.stop();
+    drain(running, Duration::from_millis(jobs.config.worker.drain_timeout_ms)).await;
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.flush()).await?;
+    }
+    Ok(())
+}
+
+fn start(
+    jobs: &Jobs,
+    (rebuilder, drift): (Rebuilder, Drift),
+    given: Receiver<deadlines::Deadline>,
+    stop: stop::Stop,
+) -> JoinSet<()> {
     let mut running = JoinSet::new();
     running.spawn(consume::run(jobs.clone(), stop.clone()));
     running.spawn(parking::run(jobs.clone(), stop.clone()));
@@ -133,21 +158,7 @@ pub async fn run(
     running.spawn(retention::run(jobs.clone(), stop.clone()));
     running.spawn(reconcile::run(jobs.clone(), rebuilder.clone(), drift, stop.clone()));
     running.spawn(watch::run(jobs.clone(), rebuilder, stop));
-
-    tokio::select! {
-        () = shutdown => {}
-        Some(ended) = running.join_next() => {
-            ended.context("a job of the worker panicked")?;
-            anyhow::bail!("a job of the worker ended by itself");
-        }
-    }
-    jobs.health.ready.store(false, Ordering::Relaxed);
-    stopper.stop();
-    drain(running, Duration::from_millis(jobs.config.worker.drain_timeout_ms)).await;
-    if let Some(traces) = traces {
-        tokio::task::spawn_blocking(move || traces.flush()).await?;
-    }
-    Ok(())
+    running
 }
 
 /// Waits for the jobs; what is not finished in time is dropped, which every job survives.

@@ -9,7 +9,7 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, IF_NONE_MATCH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use spike_domain::{EventId, OrderId, Reason};
@@ -102,8 +102,14 @@ async fn dispatch(
         return Answer { close: true, ..Answer::refuse(Reason::BadHost, &asked) }.into_response(asked, false);
     }
     let answer = match route {
-        // What is not the buy is kept out of the future that every connection carries.
-        Route::Cold => return Box::pin(cross(core, connection, request, asked)).await,
+        Route::Cold => match ambiguous(&request) {
+            Some(detail) => Answer {
+                close: true,
+                ..Answer::refuse_with(Reason::Malformed, Some(detail), &[], None, &asked)
+            },
+            // What is not the buy is kept out of the future that every connection carries.
+            None => return Box::pin(cross(core, connection, request, asked)).await,
+        },
         _ if request.headers().contains_key(TRANSFER_ENCODING) => {
             // hyper drops Content-Length where both are sent, so a hot route cannot tell honest chunks from a smuggler's.
             let detail = Some("This route takes a body with Content-Length only.");
@@ -238,6 +244,23 @@ pub fn announced(headers: &HeaderMap) -> u64 {
 fn one_host(request: &Request<Incoming>) -> bool {
     let hosts = request.headers().get_all(HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() == Version::HTTP_10)
+}
+
+/// Why two readers could take the request for different ones: what follows it would then be a request to one of them and a
+/// body, or a tunnel, to the other. hyper takes any list of codings that ends in `chunked`, and any target that is a URI.
+fn ambiguous(request: &Request<Incoming>) -> Option<&'static str> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Some("The one transfer coding that is taken is chunked, once.");
+    }
+    if request.method() == Method::CONNECT {
+        return Some("This server is no proxy.");
+    }
+    let path = request.uri().path();
+    let whole_server = path == "*" && request.method() == Method::OPTIONS;
+    (!path.starts_with('/') && !whole_server).then_some("The target must be a path or an absolute URI.")
 }
 
 /// `None` for an event the table does not hold: unknown, or closed long ago and known to the database only.

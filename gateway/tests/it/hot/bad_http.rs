@@ -1,5 +1,4 @@
-//! Malformed, ambiguous and slow HTTP against a hot core. The large corpus is an issue of its own; these are the
-//! classes.
+//! Malformed, ambiguous and slow HTTP against a hot core: the classes. The large corpus is `e2e/bad_http`.
 
 use super::core::{HotCore, Wishes};
 use super::raw::{Client, until};
