@@ -13,7 +13,7 @@ impl Stock {
             embedded => embedded.load_fenced(event).await)
     }
 
-    /// Opens this version's fence beside another's: see [`Ledger::join_fence`]. False where nothing says that the ledger of
+    /// Opens this version's fence beside another's: see [`Ledger::join_fence`](crate::Ledger::join_fence). False where nothing says that the ledger of
     /// `epoch` has been compared with the database; a rebuild does it then.
     pub async fn join_fence(&self, event: EventId, epoch: u64) -> Result<bool> {
         let pinned = self.for_rebuild(event).await?;
