@@ -11,7 +11,7 @@ fn main() {
     let commit = given.or_else(of_git);
     let version = std::env::var("CARGO_PKG_VERSION").expect("cargo sets it");
     let version = commit.map_or(version.clone(), |commit| format!("{version} ({})", commit.trim()));
-    println!("cargo::rustc-env=SPIKE_VERSION={version}");
+    println!("cargo::rustc-env=BUILD_VERSION={version}");
 }
 
 /// The commit at hand, in a repository that has this very file: an archive unpacked inside another one has none.

@@ -76,7 +76,7 @@ conditions! {
     /// A rebuild takes the ledger before it reads, and opens only what is still its own.
     Begin, "begin", "", "lua/begin.lua, lua/load.lua, lua/open.lua";
     /// Nobody but a rebuild loads reserve.
-    ReserveFence, "reserve-fence", "", "shared/stock/src/ledger.rs call_fenced, load_fenced";
+    ReserveFence, "reserve-fence", "", "shared/stock/src/ledger.rs call_fenced, shared/stock/src/fence.rs load_fenced";
     /// In flight falls only by entries that XDEL really deleted.
     SettleByDelete, "settle-by-delete", "", "lua/settle.lua";
     /// Settle demands the epoch in which the rows were seen.

@@ -30,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Settings come from embedded defaults, then a file, then SPIKE_* variables; configs/default.toml lists them all. A bad
 /// one is told before any port is bound, and the exit code is 2.
 #[derive(Parser)]
-#[command(version = env!("SPIKE_VERSION"))]
+#[command(version = env!("BUILD_VERSION"))]
 struct Cli {
     /// A TOML file with the settings that differ from the defaults (or SPIKE_CONFIG).
     #[arg(long, value_name = "PATH", global = true)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+mod page;
 mod refused;
 
 use crate::layers::{DEFAULTS, leaves};
