@@ -164,11 +164,17 @@ overload: install-servers ## ten times the load of its peak, open loop; writes d
 timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
 	cargo test --profile soak --package spike --package spike-gateway --test it -- --ignored --nocapture unknown_and_known
 
+CARGO_DENY = 0.20.2
+CARGO_LLVM_COV = 0.9.1
+
 .PHONY: deny
-deny: ## licences, sources and duplicate crates, where cargo-deny is installed
-	@if cargo deny --version >/dev/null 2>&1; then \
-		cargo fetch --locked; cargo deny --offline check bans licenses sources; \
-	else echo "cargo-deny is not installed: licences and sources not checked (cargo install cargo-deny)"; fi
+deny: ## licences, sources and duplicate crates (deny.toml), by cargo-deny, which is installed in .spike/cargo where it is missing
+	@bin="$$(deploy/devstack/install-cargo-tool.sh cargo-deny $(CARGO_DENY))"; cargo fetch --locked; \
+	PATH="$$bin:$$PATH" cargo deny --offline check bans licenses sources
+
+.PHONY: coverage
+coverage: install-servers install-peers ## how much of the critical paths the tests execute (xtask/coverage.toml), by cargo-llvm-cov; report in .spike/coverage (about half an hour)
+	@deploy/devstack/run-coverage.sh "$$(deploy/devstack/install-cargo-tool.sh cargo-llvm-cov $(CARGO_LLVM_COV))"
 
 .PHONY: crowd
 crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the store and over HTTP; the books must add up

@@ -106,7 +106,14 @@ fn one_trace_leads_from_the_press_to_the_row() {
     assert_eq!((request.parent, request.kind), (asked.span_id, 2));
     assert!(spans.iter().any(|span| span.parent == request.id && span.name == "database"), "{spans:#?}");
     assert_eq!(collector.of(unwanted.trace_id).len(), 0);
-    assert!(collector.all().iter().all(|span| [trace.trace_id, asked.trace_id].contains(&span.trace_id)));
+    // What fails is kept in any case: on a slow machine setting the sale up may have met a 503.
+    let asked_for = |span: &&Seen| [trace.trace_id, asked.trace_id].contains(&span.trace_id);
+    let all = collector.all();
+    let failed: BTreeSet<u128> =
+        all.iter().filter(|span| span.error.is_some()).map(|span| span.trace_id).collect();
+    let others: Vec<&Seen> =
+        all.iter().filter(|span| !asked_for(span) && !failed.contains(&span.trace_id)).collect();
+    assert!(others.is_empty(), "{others:#?}");
 }
 
 #[test]
