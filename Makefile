@@ -37,7 +37,7 @@ lint: ## formatting, the rules of the house and clippy, warnings refused
 	cargo clippy --workspace --all-targets -- -D warnings
 
 .PHONY: tidy
-tidy: ## lengths, layers, stray files, open ends and links of the documents (xtask/tidy.toml)
+tidy: ## lengths, layers, stray files, open ends, links and commands of the documents (xtask/tidy.toml)
 	@cargo xtask tidy
 
 .PHONY: install-servers
@@ -168,7 +168,7 @@ CARGO_DENY = 0.20.2
 CARGO_LLVM_COV = 0.9.1
 
 .PHONY: deny
-deny: ## licences, sources and duplicate crates (deny.toml), by cargo-deny, which is installed in .spike/cargo where it is missing
+deny: ## licences, sources and banned crates (deny.toml), by cargo-deny, which is installed in .spike/cargo where it is missing
 	@bin="$$(deploy/devstack/install-cargo-tool.sh cargo-deny $(CARGO_DENY))"; cargo fetch --locked; \
 	PATH="$$bin:$$PATH" cargo deny --offline check bans licenses sources
 

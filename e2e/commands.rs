@@ -157,3 +157,68 @@ fn completions_and_pages_are_made_from_the_command_line() {
         assert!(dir.join("pages").join(page).is_file(), "{page}");
     }
 }
+
+#[test]
+fn every_command_of_the_documents_is_one_that_the_binary_knows() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let listed = std::process::Command::new("git").args(["ls-files", "*.md"]).current_dir(&root).output();
+    let listed = listed.expect("git lists the documents").stdout;
+    let path = crate::operations::path_with_binary(&fixture::folder("documents"));
+    let mut known = 0;
+    for file in String::from_utf8_lossy(&listed).lines() {
+        let text = std::fs::read_to_string(root.join(file)).expect(file);
+        for words in documented(&text) {
+            // What is asked of help is not done, but whatever stands before must be understood.
+            let command = format!("spike {} --help", words.join(" "));
+            let mut bash = std::process::Command::new("bash");
+            let output = bash
+                .args(["-c", &command])
+                .envs([("PATH", &*path), ("LOAD_USERS", "u.json")])
+                .output()
+                .expect("bash is there");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{file}: {command}: {stderr}");
+            known += 1;
+        }
+    }
+    assert!(known > 20, "the documents have {known} commands");
+}
+
+/// Words after `spike`, or after what runs it with cargo, of the code in a document. A name in capitals stands for a number.
+fn documented(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        let code: Vec<&str> = match (fence, fenced) {
+            (true, _) => Vec::new(),
+            (_, true) => vec![line],
+            _ => line.split('`').skip(1).step_by(2).collect(),
+        };
+        for command in code.iter().flat_map(|code| code.split(['&', '|', ';', '#', '>', '<', '…', '(', ')']))
+        {
+            let words = command.split_whitespace().skip_while(|word| *word == "$" || word.contains('='));
+            let words: Vec<&str> = words.collect();
+            let rest = match &words[..] {
+                ["spike", rest @ ..] | ["cargo", "run", "--release", "--", rest @ ..] => rest,
+                _ => continue,
+            };
+            let word = |word: &&str| match word.trim_matches(['[', ']']) {
+                "SHELL" => "bash".to_owned(),
+                word if word.chars().all(|c| c.is_ascii_uppercase()) => "1".to_owned(),
+                word => word.to_owned(),
+            };
+            found.push(rest.iter().map(word).filter(|word| word != "\\").collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn commands_are_found_in_code_and_only_there() {
+    let text = "The spike is sharp. `spike health` and `make up`:\n```sh\n$ A=b spike reconcile --event N  # one\n\
+        cargo run --release -- demo --json | jq\n```\nspike, again\n";
+    let found: Vec<String> = documented(text).iter().map(|words| words.join(" ")).collect();
+    assert_eq!(found, ["health", "reconcile --event 1", "demo --json"]);
+}

@@ -45,6 +45,7 @@ mod recorded;
 mod redis_down;
 mod revoked;
 mod rolling_upgrade;
+mod runbook;
 mod scale_out;
 mod script;
 mod session_races;

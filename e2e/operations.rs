@@ -52,7 +52,7 @@ fn blocks(text: &str) -> String {
 }
 
 /// A folder with `spike` in it, for the search path.
-fn path_with_binary(dir: &Path) -> String {
+pub fn path_with_binary(dir: &Path) -> String {
     let bin = dir.join("bin");
     std::fs::create_dir_all(&bin).expect("a folder");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_spike"), bin.join("spike")).expect("a link");

@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Check lengths, layers, stray files, open ends and links of the documents against xtask/tidy.toml.
+    /// Check lengths, layers, stray files, open ends, links and commands of the documents against xtask/tidy.toml.
     Tidy,
     /// Check how much of the critical paths the tests execute against xtask/coverage.toml.
     Coverage {

@@ -1,5 +1,6 @@
 //! The rules of the house that a program can check. Each is a pure function from the tree to its faults.
 
+mod commands;
 mod layers;
 mod lengths;
 mod links;
@@ -45,8 +46,15 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<Fault>> {
     let text = std::fs::read_to_string(root.join("xtask/tidy.toml")).context("xtask/tidy.toml")?;
     let rules: Rules = toml::from_str(&text).context("xtask/tidy.toml")?;
     let tree = Tree::read(root)?;
-    let checks: [fn(&Tree, &Rules) -> Vec<Fault>; 6] =
-        [lengths::check, layers::check, modules::check, stray::check, words::check, links::check];
+    let checks: [fn(&Tree, &Rules) -> Vec<Fault>; 7] = [
+        lengths::check,
+        layers::check,
+        modules::check,
+        stray::check,
+        words::check,
+        links::check,
+        commands::check,
+    ];
     let mut faults: Vec<Fault> = checks.iter().flat_map(|check| check(&tree, &rules)).collect();
     faults.sort();
     Ok(faults)
