@@ -17,10 +17,45 @@ const WIDTH_MIN: f64 = 0.3;
 pub(super) fn draw(report: &Report) -> String {
     let stacks = report.data.iter().map(|(frames, count)| {
         let mut stack = vec![frames.thread_name_or_id()];
-        stack.extend(frames.frames.iter().rev().flatten().map(pprof::Symbol::name));
+        let names = frames.frames.iter().rev().flatten().map(pprof::Symbol::name);
+        stack.extend(names.filter(|name| !is_shim(name)));
         (stack, u64::try_from(*count).unwrap_or(0))
     });
     svg(&Node::of(stacks))
+}
+
+/// Whether a function only calls on: closures without a name, what catches panics and starts threads, and the layers of a runtime's
+/// poll. They would double the graph's height. The protobuf has them.
+fn is_shim(name: &str) -> bool {
+    const NAMES: [&str; 22] = [
+        "call",
+        "call_mut",
+        "call_once",
+        "catch_unwind",
+        "clone3",
+        "do_call",
+        "poll_future",
+        "poll_inner",
+        "run_inner",
+        "set",
+        "start_thread",
+        "thread_start",
+        "try_with",
+        "with",
+        "with_mut",
+        "with_scheduler",
+        "enter_runtime",
+        "set_scheduler",
+        "__rust_begin_short_backtrace",
+        "in_place_scope",
+        "map_or_else",
+        "unwrap_or_else",
+    ];
+    let bare = name.split(['<', ':']).next().unwrap_or(name);
+    NAMES.contains(&bare)
+        || name.starts_with('{')
+        || name.contains("FnOnce<()")
+        || name.ends_with("::thread_start")
 }
 
 /// Samples by what they have in common from the root on.
@@ -113,6 +148,23 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_calls_on_is_left_out() {
+        for shim in
+            ["{closure#0}<a::b>", "call_once<(), a::{closure#1}>", "with_mut<a::Stage>", "start_thread"]
+        {
+            assert!(is_shim(shim), "{shim}");
+        }
+        for named in [
+            "answer",
+            "poll<spike_gateway::hot::listener::take>",
+            "<a::B as core::fmt::Debug>::fmt",
+            "spike_gateway::run",
+        ] {
+            assert!(!is_shim(named), "{named}");
+        }
+    }
 
     #[test]
     fn stacks_lie_on_what_they_have_in_common() {

@@ -162,6 +162,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::debug::profile::Only;
 
     #[inline(never)]
     fn a_function_that_burns(until: Instant) -> u64 {
@@ -174,6 +175,7 @@ mod tests {
 
     #[test]
     fn a_profile_names_who_burns_and_its_tables_agree() {
+        let _only = Only::wait();
         let guard = pprof::ProfilerGuardBuilder::default()
             .frequency(999)
             .blocklist(&["libc", "libgcc", "pthread", "vdso"])
