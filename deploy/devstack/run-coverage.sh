@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Every test with its coverage, over one stack of real servers; processes that the tests start are counted too, except what one that is
-# killed without warning had not written down. Page and summary are left in .spike/coverage; the exit code says whether the critical
-# paths are covered as xtask/coverage.toml demands.
+# Every test with its coverage, over one stack of real servers; processes that the tests start and kill are counted too. Page and summary
+# are left in .spike/coverage; the exit code says whether the critical paths are covered as xtask/coverage.toml demands.
 #
 # usage: run-coverage.sh FOLDER-OF-CARGO-LLVM-COV
 set -euo pipefail
@@ -33,8 +32,12 @@ for name in $(compgen -e SPIKE_ || true); do
 done
 export SPIKE_TEST_STACK="$stack"
 
+# Counters are kept in mapped files (%c), so that a process that is killed has written them down.
+export LLVM_PROFILE_FILE_NAME="spike-%p-%m%c.profraw"
+export RUSTFLAGS="${RUSTFLAGS:-} -Cllvm-args=-runtime-counter-relocation"
 code=0
 cargo llvm-cov --no-report --workspace --no-fail-fast || code=$?
+unset RUSTFLAGS
 cargo llvm-cov report --html --output-dir "$out"
 cargo llvm-cov report --json --summary-only --output-path "$out/summary.json"
 cargo xtask coverage "$out/summary.json" || code=$?

@@ -68,5 +68,5 @@ const AMQP: UrlForm = UrlForm {
         }
         _ => "",
     },
-    accepts: |_| true,
+    accepts: |_| Ok(()),
 };

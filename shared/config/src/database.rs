@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::reader::Reader;
-use crate::server_url::UrlForm;
+use crate::server_url::{ServerUrl, UrlForm};
 
 /// Section `[database]`.
 #[derive(Clone, Debug)]
@@ -49,5 +49,23 @@ const MYSQL: UrlForm = UrlForm {
         "mariadb" => "MariaDB speaks the same protocol: write mysql://",
         _ => "",
     },
-    accepts: |url| !url.user.is_empty() && !url.path.is_empty(),
+    accepts: |url| match (url.user.is_empty() || url.path.is_empty(), asks_for_tls(url)) {
+        (true, _) => Err(""),
+        (_, true) => Err(
+            "TLS is not spoken yet: run a TLS proxy such as stunnel beside this process and name it here, without an ssl-mode that \
+                 asks for it",
+        ),
+        _ => Ok(()),
+    },
 };
+
+/// Whether the options ask for more than the driver, which is built without TLS, can do.
+fn asks_for_tls(url: &ServerUrl) -> bool {
+    let (_, query) = url.expose().split_once('?').unwrap_or_default();
+    let options = query.split('&').filter_map(|option| option.split_once('='));
+    let asks = |(name, mode): (&str, &str)| {
+        let is_mode = name.eq_ignore_ascii_case("ssl-mode") || name.eq_ignore_ascii_case("sslmode");
+        is_mode && !["DISABLED", "PREFERRED"].iter().any(|without| mode.eq_ignore_ascii_case(without))
+    };
+    options.into_iter().any(asks)
+}

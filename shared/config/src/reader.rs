@@ -307,7 +307,7 @@ fn server(text: &str, form: &UrlForm) -> Result<ServerUrl, Hint> {
     if url.scheme != form.scheme {
         return Err((form.hint)(scheme));
     }
-    if (form.accepts)(&url) { Ok(url) } else { Err("") }
+    (form.accepts)(&url).map(|()| url)
 }
 
 fn not_empty(raw: &Raw) -> Option<String> {

@@ -131,7 +131,7 @@ const REDIS: UrlForm = UrlForm {
         }
         _ => "",
     },
-    accepts: |url| RedisEndpoint::of(url).is_some(),
+    accepts: |url| RedisEndpoint::of(url).map(drop).ok_or(""),
 };
 
 #[cfg(test)]

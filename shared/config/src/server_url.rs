@@ -34,8 +34,8 @@ pub(crate) struct UrlForm {
     pub(crate) allowed: &'static str,
     /// What else to say to one who wrote another scheme; may be empty.
     pub(crate) hint: fn(&str) -> &'static str,
-    /// Conditions beyond the syntax.
-    pub(crate) accepts: fn(&ServerUrl) -> bool,
+    /// Conditions beyond the syntax; what else to say to one who does not meet them may be empty.
+    pub(crate) accepts: fn(&ServerUrl) -> Result<(), &'static str>,
 }
 
 impl ServerUrl {

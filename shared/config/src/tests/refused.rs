@@ -46,6 +46,8 @@ pub(super) const VALUES: &[(&str, &str, &str)] = &[
     ("SPIKE_AMQP_MESSAGE_ORDERS_MAX", "257", "1 to 256"),
     ("SPIKE_DATABASE_URL", "mysql://root@db.example", "/database"),
     ("SPIKE_DATABASE_URL", "mariadb://root@db.example/spike", "write mysql://"),
+    ("SPIKE_DATABASE_URL", "mysql://root@db.example/spike?ssl-mode=REQUIRED", "stunnel"),
+    ("SPIKE_DATABASE_URL", "mysql://root@db.example/spike?charset=utf8mb4&sslmode=verify_ca", "stunnel"),
     ("SPIKE_DATABASE_CONNECTIONS_MIN", "11", "at most database.connections_max, 10"),
     ("SPIKE_RELAY_ENABLED", "false", "true while amqp.url is empty"),
     ("SPIKE_WORKER_RETENTION_DAYS", "36501", "0 to 36500"),

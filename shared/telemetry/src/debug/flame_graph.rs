@@ -10,6 +10,8 @@ const WIDTH: f64 = 1200.0;
 const ROW: f64 = 16.0;
 /// Room of a letter.
 const LETTER: f64 = 7.0;
+/// Letters of a name that a tooltip shows; types of futures go on for pages.
+const NAME_MAX: usize = 160;
 /// Narrower boxes are not drawn.
 const WIDTH_MIN: f64 = 0.3;
 
@@ -115,7 +117,10 @@ impl Box<'_> {
         }
         let (left, top) = (self.left, self.bottom - ROW);
         let percent = 100.0 * node.samples as f64 / self.total.max(1) as f64;
-        let name = escaped(self.name);
+        let mut name = escaped(&self.name.chars().take(NAME_MAX).collect::<String>());
+        if self.name.chars().nth(NAME_MAX).is_some() {
+            name.push('…');
+        }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 171")]
         let letters = (width / LETTER) as usize;
         let shown: String = self.name.chars().take(letters).collect();
