@@ -11,7 +11,7 @@ const ROW: f64 = 16.0;
 /// Room of a letter.
 const LETTER: f64 = 7.0;
 /// Letters of a name that a tooltip shows; types of futures go on for pages.
-const NAME_MAX: usize = 160;
+const NAME_MAX: usize = 100;
 /// Narrower boxes are not drawn.
 const WIDTH_MIN: f64 = 0.3;
 
@@ -127,15 +127,16 @@ impl Box<'_> {
         // A colour of its own that is the same in every graph.
         let hue =
             self.name.bytes().fold(7_u32, |hue, byte| hue.wrapping_mul(31).wrapping_add(byte.into())) % 50;
+        let text = match letters {
+            0..3 => String::new(),
+            _ => format!("<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", left + 2.0, top + 12.0, escaped(&shown)),
+        };
         let written = writeln!(
             svg,
             "<g><title>{name}: {} samples, {percent:.1} %</title><rect x=\"{left:.1}\" y=\"{top:.1}\" \
-             width=\"{width:.1}\" height=\"{:.1}\" fill=\"hsl({hue},80%,65%)\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text></g>",
+             width=\"{width:.1}\" height=\"{:.1}\" fill=\"hsl({hue},80%,65%)\"/>{text}</g>",
             node.samples,
             ROW - 1.0,
-            left + 2.0,
-            top + 12.0,
-            if letters < 3 { String::new() } else { escaped(&shown) },
         );
         written.expect("a String takes all that is written");
         let mut at = left;
