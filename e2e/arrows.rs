@@ -93,6 +93,10 @@ fn die_selling(system: &mut System, arrow: Arrow, way: Way) {
     assert!(audit.clean(), "{}: {:?} {:?}", arrow.name(), audit.differences, result.figures.words);
     assert_eq!((audit.oversold, audit.doubled, audit.lost), (0, 0, 0), "{}", arrow.name());
     assert!(audit.conservation.holds() && audit.conservation.L > 0, "{}", arrow.name());
+    // Those of the sales before are rebuilt as well, and the next worker must not die over them.
+    until("every fence is open", || {
+        (system.gateway.counted("spike_gateway_events", &["state=\"fenced\""]) == 0).then_some(())
+    });
 }
 
 fn die_expiring(system: &mut System, arrow: Arrow) {

@@ -183,12 +183,12 @@ fn gateway_and_worker_tell_where_time_and_memory_go_and_turn_their_log() {
         assert!(heap["process"]["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{heap}");
         assert!(heap["mimalloc"].is_object(), "{heap}");
 
-        assert_eq!(get("/debug/log").body, b"info\n");
+        assert_eq!(get("/debug/log").body, b"info,lapin=off\n");
         let put = |level: &str| call(ops, "PUT", "/debug/log", &[], Some(level));
         assert_eq!(put("inof").status, 400);
         assert_eq!(put("info,spike_gateway=debug").status, 200);
         assert_eq!(get("/debug/log").body, b"info,spike_gateway=debug\n");
-        assert_eq!(put("info").status, 200);
+        assert_eq!(put("info,lapin=off").status, 200);
     }
     assert_eq!(system.get("/debug/heap", "").status, 404, "not on the public port");
 }

@@ -7,7 +7,7 @@ use crate::reader::Reader;
 /// Section `[log]`.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// What is logged: a level or per-module directives, such as info,spike_gateway=debug. The subscriber
+    /// What is logged: a level or per-module directives, such as info,lapin=off,spike_gateway=debug. The subscriber
     /// checks the directives when it starts.
     ///
     /// `SPIKE_LOG_LEVEL`: any text that is not empty
