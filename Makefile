@@ -182,7 +182,7 @@ crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike --test e2e -- sixty_four_clients
 
 .PHONY: docs
-docs: ## write docs/ERRORS.md, docs/METRICS.md and the tables of docs/CONFIGURATION.md anew from the code
+docs: ## write docs/ERRORS.md, docs/METRICS.md and the tables of docs/CONFIGURATION.md and .env.example anew from the code
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-gateway --test it contract::dictionary
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-metrics --test it document
 	SPIKE_TEST_WRITE_DOCS=1 cargo test --quiet --package spike-config --lib page

@@ -26,7 +26,7 @@ while IFS= read -r variable; do
 done < <(sort -u <<<"$used")
 while IFS='=' read -r name _; do
     grep -q "^$name=" <<<"$used" || fault ".env.example has $name, which docker-compose.yml does not use"
-done < <(sed -n 's/^#\([A-Z_]*=.*\)$/\1/p' .env.example)
+done < <(sed -n '/^# Every other setting/q; s/^#\([A-Z_]*=.*\)$/\1/p' .env.example)
 while IFS= read -r path; do
     [ -e "$path" ] || fault "docker-compose.yml mounts $path, which is not there"
 done < <(grep -oE '^ +- \./[^:]+' docker-compose.yml | sed 's/^ *- //' \

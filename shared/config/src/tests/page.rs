@@ -1,4 +1,4 @@
-//! The end of `docs/CONFIGURATION.md` is the manual as tables; `make docs` writes it anew.
+//! The end of `docs/CONFIGURATION.md` is the manual as tables, that of `.env.example` as variables; `make docs` writes both anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,20 +9,58 @@ use crate::layers::DEFAULTS;
 const HEADING: &str = "## Every setting\n";
 const TABLE: &str = "\n| variable | default | what it is |\n|---|---|---|\n";
 
+/// The last line of `.env.example` that a person writes begins so.
+const EXAMPLE_HEADING: &str = "\n# Every other setting of the processes";
+
 #[test]
 fn the_page_ends_with_every_setting_of_the_manual() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CONFIGURATION.md");
-    let page = std::fs::read_to_string(&path).expect("docs/CONFIGURATION.md");
-    let (written, _) = page.split_once(HEADING).expect("the heading before the tables");
-    let want = format!("{written}{HEADING}{}", tables());
-    if std::env::var_os("SPIKE_TEST_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &want).expect("docs/CONFIGURATION.md can be written");
-    }
-    let found = std::fs::read_to_string(&path).expect("docs/CONFIGURATION.md");
-    assert!(found == want, "docs/CONFIGURATION.md is not what the manual says: run `make docs`");
+    let page = made("docs/CONFIGURATION.md", |page| {
+        let (written, _) = page.split_once(HEADING).expect("the heading before the tables");
+        format!("{written}{HEADING}{}", tables())
+    });
     for setting in Config::settings() {
-        assert!(want.contains(&format!("\n| `{}` |", setting.env())), "{} has no row", setting.env());
+        assert!(page.contains(&format!("\n| `{}` |", setting.env())), "{} has no row", setting.env());
     }
+}
+
+#[test]
+fn the_example_of_an_environment_names_every_setting() {
+    let example = made(".env.example", |example| {
+        let (written, rest) = example.split_once(EXAMPLE_HEADING).expect("the heading before the settings");
+        let heading = rest.lines().next().expect("a line");
+        format!("{written}{EXAMPLE_HEADING}{heading}\n{}", variables(written))
+    });
+    for setting in Config::settings() {
+        assert_eq!(example.matches(&format!("{}=", setting.env())).count(), 1, "{}", setting.env());
+    }
+}
+
+/// A file that is what `make` makes of it; written anew where that is asked for.
+fn made(name: &str, make: impl Fn(&str) -> String) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    let read = || std::fs::read_to_string(&path).expect(name);
+    let want = make(&read());
+    if std::env::var_os("SPIKE_TEST_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &want).expect(name);
+    }
+    assert!(read() == want, "{name} is not what the manual says: run `make docs`");
+    want
+}
+
+/// A line a setting that `written` does not have, commented out.
+fn variables(written: &str) -> String {
+    let mut lines = String::new();
+    let mut name = None;
+    for line in DEFAULTS.lines() {
+        if let Some((variable, _)) = line.strip_prefix("# SPIKE_").and_then(|rest| rest.split_once(": ")) {
+            name = Some(format!("SPIKE_{variable}"));
+        } else if let (Some((_, value)), Some(name)) = (line.split_once(" = "), name.take()) {
+            if !written.contains(&format!("{name}=")) {
+                let _ = writeln!(lines, "#{name}={}", value.trim_matches(['"', '[', ']']).replace(", ", ","));
+            }
+        }
+    }
+    lines
 }
 
 /// A table a section, a row a setting.
