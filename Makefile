@@ -124,7 +124,7 @@ FORMER ?= 268f747
 
 .PHONY: upgrade-test
 upgrade-test: install-servers ## build a former version (FORMER=commit) and replace it by this one in the middle of a sale (some minutes)
-	SPIKE_TEST_FORMER="$$(deploy/devstack/build-former.sh $(FORMER))" \
+	former="$$(deploy/devstack/build-former.sh $(FORMER))"; SPIKE_TEST_FORMER="$$former" \
 		cargo test --package spike --test e2e -- --ignored --nocapture rolling_upgrade
 
 .PHONY: k6

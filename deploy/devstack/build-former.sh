@@ -17,6 +17,11 @@ fi
 if cmp --silent "$source/lua/reserve.lua" lua/reserve.lua; then
     sed -i '2i -- of the former version' "$source/lua/reserve.lua"
 fi
+# Cargo goes by the time of the files, and takes what another commit's files of the same name have left for fresh.
+if [ "$(cat "$former/built" 2>/dev/null)" != "$commit" ]; then
+    find "$source" -type f -exec touch {} +
+    echo "$commit" >"$former/built"
+fi
 cd "$source"
 BUILD_COMMIT="${commit:0:12}" CARGO_TARGET_DIR="$former/target" cargo build --locked --quiet --package spike --bin spike >&2
 echo "$former/target/debug/spike"
