@@ -54,10 +54,10 @@ fn variables(written: &str) -> String {
     for line in DEFAULTS.lines() {
         if let Some((variable, _)) = line.strip_prefix("# SPIKE_").and_then(|rest| rest.split_once(": ")) {
             name = Some(format!("SPIKE_{variable}"));
-        } else if let (Some((_, value)), Some(name)) = (line.split_once(" = "), name.take()) {
-            if !written.contains(&format!("{name}=")) {
-                let _ = writeln!(lines, "#{name}={}", value.trim_matches(['"', '[', ']']).replace(", ", ","));
-            }
+        } else if let (Some((_, value)), Some(name)) = (line.split_once(" = "), name.take())
+            && !written.contains(&format!("{name}="))
+        {
+            let _ = writeln!(lines, "#{name}={}", value.trim_matches(['"', '[', ']']).replace(", ", ","));
         }
     }
     lines
