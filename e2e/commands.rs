@@ -1,6 +1,7 @@
 //! The command line itself: what it refuses before anything is started, and the commands around a system.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use spike_devstack::fixture;
@@ -49,6 +50,20 @@ fn a_demo_without_its_servers_fails_and_leaves_nothing_running() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("database") && stderr.contains(&dead.to_string()), "{stderr}");
     assert!(!stderr.contains("spike:spike"), "no password: {stderr}");
+    assert_eq!(running_in(&dir), [""; 0]);
+}
+
+/// What runs in a folder: a process and its children begin in the one that they were started in.
+fn running_in(dir: &Path) -> Vec<String> {
+    let dir = dir.canonicalize().expect("the folder is there");
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten().map(|process| process.path());
+    let inside =
+        |process: &PathBuf| std::fs::read_link(process.join("cwd")).is_ok_and(|at| at.starts_with(&dir));
+    let command = |process: PathBuf| {
+        String::from_utf8_lossy(&std::fs::read(process.join("cmdline")).unwrap_or_default())
+            .replace('\0', " ")
+    };
+    processes.filter(inside).map(command).collect()
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn completions_and_pages_are_made_from_the_command_line() {
 
 #[test]
 fn every_command_of_the_documents_is_one_that_the_binary_knows() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let listed = std::process::Command::new("git").args(["ls-files", "*.md"]).current_dir(&root).output();
     let listed = listed.expect("git lists the documents").stdout;
     let path = crate::operations::path_with_binary(&fixture::folder("documents"));

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use redis::Commands;
 use spike_devstack::{RedisOptions, RedisServer, fixture};
+use spike_domain::EventId;
 
 use crate::poll::until;
 use crate::process::{Env, run};
@@ -23,15 +24,24 @@ fn printed(script: &str, env: &[(&str, &str)]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// A Redis in which `spike` is who the ACL says; the test itself is the default user.
-fn redis() -> (RedisServer, String) {
+/// The line of the user `spike`.
+fn acl() -> String {
     let acl = printed("redis/users.sh", &[("REDIS_USER", "spike"), ("REDIS_PASSWORD", PASSWORD.0)]);
     let lines: Vec<&str> = acl.lines().collect();
     let [off, user] = lines[..] else { panic!("two users: {acl}") };
     assert_eq!(off, "user default off");
-    let options = RedisOptions { extra: vec![user.to_owned()], ..RedisOptions::default() };
+    user.to_owned()
+}
+
+fn as_spike(url: &str) -> String {
+    url.replace("redis://", &format!("redis://spike:{}@", PASSWORD.1))
+}
+
+/// A Redis in which `spike` is who the ACL says; the test itself is the default user.
+fn redis() -> (RedisServer, String) {
+    let options = RedisOptions { extra: vec![acl()], ..RedisOptions::default() };
     let server = RedisServer::start(&fixture::folder("redis"), options).expect("a private Redis");
-    let url = server.url().replace("redis://", &format!("redis://spike:{}@", PASSWORD.1));
+    let url = as_spike(&server.url());
     (server, url)
 }
 
@@ -113,6 +123,49 @@ fn a_system_of_users_that_may_do_little_sells_pays_cancels_and_rebuilds() {
 
     refuses(&redis_url, &application);
     fixture::rabbit().ctl(&["--quiet", "delete_user", &name]).expect("it is no longer needed");
+}
+
+#[test]
+fn the_same_acl_is_enough_on_a_cluster_whose_replicas_are_waited_for() {
+    let mut cluster = fixture::redis_cluster();
+    let acl = acl();
+    let words: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(acl.split_whitespace().skip(1)).collect();
+    for node in cluster.nodes() {
+        node.command(&words).expect("the user is made");
+    }
+    let places = cluster.places();
+    let first = EventId(1);
+    let master =
+        cluster.take(cluster.master_of(&format!("spike:{{{first}}}:meta")).expect("every slot is served"));
+    let (amqp, database) = (fixture::vhost(), fixture::database());
+    let redis = as_spike(&format!("redis://{}", places[0]));
+    let addresses = Addresses { redis, amqp, database: database.clone(), migration: None };
+    let settings = [
+        ("SPIKE_REDIS_CLUSTER", "true"),
+        ("SPIKE_REDIS_NODES", &places[1..].join(",")),
+        ("SPIKE_REDIS_WAIT_REPLICAS", "1"),
+    ];
+    let system = System::start_with(master, &addresses, &database, &settings);
+    let event = system.open(Sale::of(2));
+    assert_eq!(event, first, "the master was chosen by it");
+    let [(_, one), (_, two)] = system.users(2).try_into().expect("two");
+    let sells = |token: &str| {
+        until("the sale sells", || {
+            let answer = system.buy(event, token, &[], None);
+            (answer.status == 202).then_some(answer)
+        })
+    };
+    let order = order_of(&sells(&one));
+    until("its row is there", || {
+        let shown = system.get(&format!("{}/{order}", orders_path(event)), &one);
+        (shown.status == 200 && shown.json()["data"]["status"] == "pending").then_some(())
+    });
+    system.redis.command(&["SCRIPT", "FLUSH"]).expect("the administrator may");
+    sells(&two);
+    for url in places.iter().map(|place| format!("redis://{place}")) {
+        let denied = denied(&url);
+        assert!(denied.is_empty(), "{url} has refused what the ACL should allow: {denied:?}");
+    }
 }
 
 /// What Redis has refused so far.

@@ -60,6 +60,7 @@ too little time to drain|s/terminationGracePeriodSeconds: 40/terminationGracePer
 a wrong port|s/containerPort: 8080/containerPort: eighty/
 variables of Services|s/enableServiceLinks: false/enableServiceLinks: true/
 a Service of nobody|s/^(    app.kubernetes.io\/name: )spike-gateway$/\1nobody/
+a part of a CPU for the gateway's cores|s/^( +cpu: )"4"$/\11500m/
 liveness that asks dependencies|s/\/livez/\/healthz/
 FAULTS
 

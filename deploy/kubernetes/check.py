@@ -48,7 +48,13 @@ def pod_rules(name, template, settings):
         needs = before + int(settings[drain]) / 1000
         yield spec["terminationGracePeriodSeconds"] > needs, f"is killed before it has drained ({needs} s)"
         if name == "spike-gateway":
-            yield float(str(resources["requests"]["cpu"]).rstrip("m")) % 1 == 0, "requests a part of a CPU"
+            yield millicores(resources["requests"]["cpu"]) % 1000 == 0, "requests a part of a CPU"
+
+
+def millicores(quantity):
+    """Of a quantity of CPU as Kubernetes writes it: `2`, `1.5`, `1500m`."""
+    text = str(quantity)
+    return float(text[:-1]) if text.endswith("m") else float(text) * 1000
 
 
 def references(documents):

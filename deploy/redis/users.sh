@@ -8,11 +8,12 @@ set -eu
 hash=$(printf %s "$REDIS_PASSWORD" | sha256sum | cut -d ' ' -f 1)
 echo "user default off"
 # The library's CLIENT SETINFO is refused, which it does not mind: Redis 7.0 does not know that word in an ACL.
-# Ledgers, caches, locks and hints, all below spike:. Nothing that lists keys, reads other data or changes the server.
+# Ledgers, caches, locks and hints, all below spike:; and what a cluster and waiting for copies take. Nothing that lists keys, reads other data or changes the server.
 echo "user $REDIS_USER on #$hash resetchannels &spike:* resetkeys ~spike:* -@all" \
     "+auth +hello +select +ping +client|setname +info +time" \
     "+script|load +script|exists +script|flush +evalsha +eval" \
     "+get +set +mget +mset +del +incrby +decrby +exists +pexpire" \
     "+hget +hmget +hset +hdel +hincrby +hscan +hlen +sadd +srem +smembers" \
     "+xadd +xack +xdel +xlen +xrange +xpending +xreadgroup +xautoclaim +xgroup|create +xgroup|destroy +xgroup|delconsumer" \
-    "+publish +subscribe +unsubscribe +multi +exec +discard"
+    "+publish +subscribe +unsubscribe +multi +exec +discard" \
+    "+cluster|slots +asking +wait"

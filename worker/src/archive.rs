@@ -9,13 +9,14 @@ use std::time::Duration;
 use spike_domain::{EventId, LedgerState};
 use spike_metrics::words::Job;
 use spike_stock::Meta;
-use spike_store::{Fenced, Store};
+use spike_store::{Fenced, PastEvent, Store};
 
 use crate::Jobs;
 use crate::stop::Stop;
+use crate::watch::away;
 
-/// Events archived in one round.
-const EVENTS_A_ROUND: u32 = 100;
+/// Events read at once.
+const EVENTS_A_PAGE: u32 = 100;
 
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let rest = Duration::from_millis(jobs.config.worker.archive_interval_ms);
@@ -32,14 +33,22 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
 
 async fn round(jobs: &Jobs) -> anyhow::Result<()> {
     let age_ms = jobs.config.worker.archive_after_s * 1000;
-    for (event, epoch) in jobs.store.archivable(age_ms, EVENTS_A_ROUND).await? {
-        let meta = jobs.ledger.meta(event).await?;
-        if !over(meta.as_ref(), epoch, age_ms) {
-            continue;
+    let mut after = EventId(0);
+    loop {
+        let page = jobs.store.archivable(age_ms, after, EVENTS_A_PAGE).await?;
+        for past in &page {
+            // One that cannot be read, or whose master is away, leaves the others alone.
+            if let Err(error) = archive(jobs, *past).await {
+                if !jobs.ledger.sharded() && error.downcast_ref().is_some_and(away) {
+                    return Err(error);
+                }
+                jobs.metrics.failed(Job::Archive);
+                tracing::warn!(event = %past.event, error = format!("{error:#}"), "past event not archived yet");
+            }
         }
-        match jobs.store.archive_event(event, epoch).await? {
-            Fenced::Done(true) => tracing::info!(%event, "event archived"),
-            Fenced::Done(false) | Fenced::EpochMoved { .. } => {}
+        match page.last() {
+            Some(last) if page.len() == EVENTS_A_PAGE as usize => after = last.event,
+            _ => break,
         }
     }
     for event in jobs.ledger.events().await? {
@@ -47,6 +56,18 @@ async fn round(jobs: &Jobs) -> anyhow::Result<()> {
             jobs.metrics.failed(Job::Archive);
             tracing::warn!(%event, error = format!("{error:#}"), "ledger of a past event not put away yet");
         }
+    }
+    Ok(())
+}
+
+async fn archive(jobs: &Jobs, past: PastEvent) -> anyhow::Result<()> {
+    let event = past.event;
+    if !over(jobs.ledger.meta(event).await?.as_ref(), past.epoch, past.age_ms) {
+        return Ok(());
+    }
+    match jobs.store.archive_event(event, past.epoch).await? {
+        Fenced::Done(true) => tracing::info!(%event, "event archived"),
+        Fenced::Done(false) | Fenced::EpochMoved { .. } => {}
     }
     Ok(())
 }

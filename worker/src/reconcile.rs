@@ -74,7 +74,7 @@ async fn round(
                 continue;
             }
         };
-        judge(jobs, rebuilder, suspects, event, report).await?;
+        judge(jobs, rebuilder, suspects, event, report).await;
     }
     Ok(())
 }
@@ -83,43 +83,42 @@ fn sound(figures: &Figures) -> bool {
     !figures.exact || figures.conservation.holds() && figures.inflight_beyond_outbox == 0
 }
 
-async fn judge(
-    jobs: &Jobs,
-    rebuilder: &Rebuilder,
-    suspects: &mut Suspects,
-    event: EventId,
-    report: Report,
-) -> anyhow::Result<()> {
+async fn judge(jobs: &Jobs, rebuilder: &Rebuilder, suspects: &mut Suspects, event: EventId, report: Report) {
     let Some((first, since)) = suspects.get(&event) else {
         if !report.differences.is_empty() {
             suspects.insert(event, (report, Instant::now()));
         }
-        return Ok(());
+        return;
     };
     let repair = plan_repair(first, &report);
     if repair.nothing() {
         suspects.remove(&event);
-        return Ok(());
+        return;
     }
     if since.elapsed() < Duration::from_secs(jobs.config.worker.reconcile_repair_after_s) {
-        return Ok(());
+        return;
     }
     let told = describe(&repair);
     if !(jobs.config.worker.reconcile_repair && repair.explained()) {
         tracing::error!(%event, differences = told, "ledger and database differ: a person must look (spike reconcile)");
-        return Ok(());
+        return;
     }
+    let ended = match Lock::take(jobs.ledger.clone(), event).await {
+        Ok(Some(lock)) => lock.hold(rebuilder.rebuild(event)).await,
+        Ok(None) => return,
+        Err(error) => Err(error.into()),
+    };
     suspects.remove(&event);
-    let Some(lock) = Lock::take(jobs.ledger.clone(), event).await? else { return Ok(()) };
-    let ended = lock.hold(rebuilder.rebuild(event)).await;
     jobs.metrics.rebuilt(ended.is_ok());
     match ended {
         Ok(rebuilt) => {
             tracing::warn!(%event, differences = told, stock = rebuilt.stock, "explained differences mended by a rebuild");
         }
-        Err(error) => tracing::error!(%event, differences = told, %error, "differences not mended"),
+        Err(error) => {
+            jobs.metrics.failed(Job::Reconcile);
+            tracing::error!(%event, differences = told, %error, "differences not mended");
+        }
     }
-    Ok(())
 }
 
 fn describe(repair: &Repair) -> String {

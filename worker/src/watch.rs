@@ -114,7 +114,7 @@ impl Watch {
                     }
                 }
                 Ok(Need::Rebuild(_)) if self.resting(event.id) => {}
-                Ok(Need::Rebuild(why)) => self.rebuild(event.id, why).await?,
+                Ok(Need::Rebuild(why)) => self.rebuild(event.id, why).await,
             }
         }
         match failed {
@@ -183,12 +183,13 @@ impl Watch {
         self.failing.get(&event).is_some_and(|(_, until)| Instant::now() < *until)
     }
 
-    async fn rebuild(&mut self, event: EventId, why: &'static str) -> anyhow::Result<()> {
-        let Some(lock) = Lock::take(self.jobs.ledger.clone(), event).await? else {
-            tracing::debug!(%event, "another worker rebuilds the ledger");
-            return Ok(());
+    async fn rebuild(&mut self, event: EventId, why: &'static str) {
+        let outcome = match Lock::take(self.jobs.ledger.clone(), event).await {
+            Ok(Some(lock)) => lock.hold(self.rebuild_if_needed(event)).await,
+            Ok(None) => return tracing::debug!(%event, "another worker rebuilds the ledger"),
+            // Of this event alone perhaps: in a cluster the others' locks are on other masters.
+            Err(error) => Err(error.into()),
         };
-        let outcome = lock.hold(self.rebuild_if_needed(event)).await;
         match outcome {
             Ok(None) => drop(self.failing.remove(&event)),
             Ok(Some(rebuilt)) => {
@@ -205,7 +206,6 @@ impl Watch {
                 tracing::error!(%event, why, error = format!("{error:#}"), "ledger not rebuilt; the sale stays closed");
             }
         }
-        Ok(())
     }
 
     /// Looks once more, now that nobody else rebuilds: another worker may just have done it.
@@ -221,7 +221,7 @@ impl Watch {
 
 /// Whether Redis cannot be asked at all, so that asking for the next event is in vain. An error of the command itself (a key
 /// of another type, say) is about one event.
-fn away(error: &StockError) -> bool {
+pub(crate) fn away(error: &StockError) -> bool {
     use ErrorKind::{Extension, Server, UnexpectedReturnType};
     use ServerErrorKind::{ExecAbort, ResponseError};
     let StockError::Redis(error) = error else { return false };

@@ -23,18 +23,25 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Every event to look after now. An error means that the database or the ledger is away.
+    /// Every event to look after now. An error means that the database is away; where outboxes cannot be searched, those found
+    /// before are looked after until they can.
     pub(crate) async fn events(&mut self, jobs: &Jobs) -> anyhow::Result<Vec<WatchedEvent>> {
         let mut events = jobs.store.events_to_watch().await?;
         if self.searched_at.is_none_or(|at| at.elapsed() >= SEARCH_EVERY) {
-            self.forgotten = search(jobs, &events).await?;
-            self.searched_at = Some(Instant::now());
+            match search(jobs, &events).await {
+                Ok(found) => {
+                    self.forgotten = found;
+                    self.searched_at = Some(Instant::now());
+                }
+                Err(error) => tracing::warn!(%error, "outboxes that nobody looks after are not searched for"),
+            }
         }
         for &event in &self.forgotten {
             if events.iter().any(|watched| watched.id == event) {
                 continue;
             }
-            if let Some(row) = jobs.store.event(event).await? {
+            // An archived event was at rest: what a restored journal holds of it was written long ago.
+            if let Some(row) = jobs.store.event(event).await?.filter(|row| !row.archived) {
                 events.push(WatchedEvent { id: event, epoch: row.epoch, state: row.state });
             }
         }
@@ -42,7 +49,7 @@ impl Watched {
     }
 }
 
-async fn search(jobs: &Jobs, watched: &[WatchedEvent]) -> anyhow::Result<Vec<EventId>> {
+async fn search(jobs: &Jobs, watched: &[WatchedEvent]) -> Result<Vec<EventId>, StockError> {
     let mut forgotten = Vec::new();
     for event in jobs.ledger.events().await? {
         if watched.iter().any(|known| known.id == event) {
@@ -58,7 +65,7 @@ async fn search(jobs: &Jobs, watched: &[WatchedEvent]) -> anyhow::Result<Vec<Eve
             Err(error @ StockError::Reply { .. }) => tracing::error!(%event, %error, "outbox not readable"),
             // Nor one whose master is away.
             Err(error) if jobs.ledger.sharded() => tracing::warn!(%event, %error, "outbox not looked at"),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(forgotten)

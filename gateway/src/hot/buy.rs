@@ -231,7 +231,9 @@ async fn reserve(
         fail::fail_point!("hot-reserve");
         batch.submit(core, buyer).await
     };
-    if let Some(traced) = traced {
+    // Only where the ledger has answered.
+    let has_answered = matches!(outcome, Some(Ok(_) | Err(Undecided::Refused(_) | Undecided::Fenced)));
+    if let Some(traced) = traced.filter(|_| has_answered) {
         traced.decided();
     }
     match outcome {

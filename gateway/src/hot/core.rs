@@ -59,6 +59,8 @@ pub struct Core {
     pub waiting: Waiting,
     /// Buys that may be recorded.
     pub trace_budget: Budget,
+    /// Of failed and slow buys among the others.
+    pub kept_budget: Budget,
     /// Lines about failed buys.
     pub failed_lines: Seldom,
     tokens: RefCell<TokenCache>,
@@ -87,6 +89,7 @@ impl Core {
             scratch: Scratch::default(),
             date: Cell::new(page::date(0)),
             trace_budget: Budget::default(),
+            kept_budget: Budget::default(),
             failed_lines: Seldom::default(),
             now_ms: Cell::new(0),
             generation: Cell::new(u64::MAX),

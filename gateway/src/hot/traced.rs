@@ -32,7 +32,8 @@ pub struct Traced<'c> {
     answered: Cell<bool>,
 }
 
-/// How many buys a core may still have recorded in this second, whatever clients ask for.
+/// How many buys a core may still have recorded in this second: those that were sampled, whatever clients ask for, and
+/// those kept for how they ended, each by a budget of their own, so that neither crowds out the other.
 #[derive(Debug, Default)]
 pub struct Budget {
     second: Cell<u64>,
@@ -93,7 +94,7 @@ impl<'c> Traced<'c> {
         let took = Duration::from_nanos(stamps.ended_ns.saturating_sub(stamps.started_ns));
         let kept = self.context.sampled
             || (self.traces.keeps(status >= 500, took)
-                && self.core.trace_budget.spend(self.core.now_ms(), self.traces.buys_per_s_max()));
+                && self.core.kept_budget.spend(self.core.now_ms(), self.traces.buys_per_s_max()));
         if kept {
             self.traces.record_buy(Buy {
                 context: self.context,

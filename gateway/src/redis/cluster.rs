@@ -13,6 +13,7 @@ use spike_config::{HostPort, RedisEndpoint};
 
 use super::link::{self, Copies, Kept, Link, LinkError};
 use super::once::{Sender, once};
+use super::resp::Reply;
 use super::slots::{Redirect, SlotTable, not_there};
 
 /// How often one call is sent on: once for a slot that has moved, once more for one that is on its way.
@@ -189,7 +190,11 @@ impl Cluster {
                         self.adopt(table);
                         return Ok(());
                     }
-                    failed = std::io::Error::other(format!("{}:{} knows of no slots", place.0, place.1));
+                    let why = match reply {
+                        Reply::Error(said) => String::from_utf8_lossy(&said).into_owned(),
+                        _ => "knows of no slots".to_owned(),
+                    };
+                    failed = std::io::Error::other(format!("{}:{}: {why}", place.0, place.1));
                 }
                 Err(error) => failed = error,
             }

@@ -13,19 +13,36 @@ use crate::sql::{at, rows_of_text, run_text, signed, u64_at};
 use crate::transaction::{read, under_lock};
 use crate::{Conflict, Fenced, Result, Store, StoreError};
 
+/// A closed event whose units are all sold or back in the inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastEvent {
+    /// Its number.
+    pub event: EventId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Milliseconds since its last change, by the database's clock.
+    pub age_ms: u64,
+}
+
 impl Store {
-    /// Closed events whose last change is `age_ms` ago by the database's clock and whose units are all sold or back in the
-    /// inventory, with their epochs; at most `limit`, oldest first. Candidates only: [`Store::archive_event`] decides.
-    pub async fn archivable(&self, age_ms: u64, limit: u32) -> Result<Vec<(EventId, u64)>> {
+    /// Past events whose last change is at least `age_ms` ago; at most `limit`, by their numbers, from the one behind `after`.
+    /// Candidates only: [`Store::archive_event`] decides.
+    pub async fn archivable(&self, age_ms: u64, after: EventId, limit: u32) -> Result<Vec<PastEvent>> {
         let now = self.dialect().now_ms();
         let text = AssertSqlSafe(format!(
-            "SELECT id, epoch FROM spike_events WHERE state = ? AND archived_at_ms IS NULL AND epoch > 0 AND \
-             updated_at_ms <= {now} - ? AND reserved = sold AND reserved + returned = total ORDER BY id LIMIT ?"
+            "SELECT id, epoch, CAST({now} - updated_at_ms AS SIGNED) AS age_ms FROM spike_events \
+             WHERE state = ? AND archived_at_ms IS NULL AND epoch > 0 AND updated_at_ms <= {now} - ? \
+             AND reserved = sold AND reserved + returned = total AND id > ? ORDER BY id LIMIT ?"
         ));
         read!(self, |conn| {
-            let query = query(text).bind(EventState::Closed.code()).bind(signed(age_ms)).bind(limit);
+            let query =
+                query(text).bind(EventState::Closed.code()).bind(signed(age_ms)).bind(after.0).bind(limit);
             let rows = query.fetch_all(conn).await?;
-            rows.iter().map(|row| Ok((EventId(at(row, "id")?), u64_at(row, "epoch")?))).collect()
+            let past = |row| {
+                let (event, epoch) = (EventId(at(row, "id")?), u64_at(row, "epoch")?);
+                Ok(PastEvent { event, epoch, age_ms: u64_at(row, "age_ms")? })
+            };
+            rows.iter().map(past).collect()
         })
     }
 

@@ -69,6 +69,7 @@ pub use audit_log::{AuditFilter, AuditRow, AuditTarget, NewAudit, Outcome};
 pub use connection::DatabaseSettings;
 pub use dead_letters::{DeadLetter, LetterFilter, LetterState};
 pub use error::{Cause, Conflict, Result, StoreError};
+pub use event_archive::PastEvent;
 pub use event_changes::EventChange;
 pub use event_schedule::Schedule;
 pub use event_units::UnitsToMove;

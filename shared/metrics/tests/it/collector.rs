@@ -1,4 +1,4 @@
-//! The Collector's configuration: no Debian package can read it, so its parts are held together here.
+//! The Collector's configurations: no Debian package can read them, so their parts are held together here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,13 @@ use crate::files::read;
 
 #[test]
 fn every_part_of_a_pipeline_is_configured_and_every_part_is_used() {
-    let text = read("deploy/observability/otel-collector.yml");
+    for path in ["deploy/observability/otel-collector.yml", "deploy/compose/otel-collector.yml"] {
+        parts_are_those_used(path);
+    }
+}
+
+fn parts_are_those_used(path: &str) {
+    let text = read(path);
     let mut parts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut section = "";
@@ -26,9 +32,10 @@ fn every_part_of_a_pipeline_is_configured_and_every_part_is_used() {
     }
     assert_eq!(
         used.keys().copied().collect::<Vec<_>>(),
-        ["exporters", "extensions", "processors", "receivers"]
+        ["exporters", "extensions", "processors", "receivers"],
+        "{path}"
     );
-    assert_eq!(used, parts);
+    assert_eq!(used, parts, "{path}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The end of an event in the database, and counting its rows anew.
 
-use spike_domain::{EventState, UserId};
+use spike_domain::{EventId, EventState, UserId};
 use spike_store::{Conflict, Fenced, Store, StoreError};
 
 use crate::embedded::raw;
@@ -14,7 +14,9 @@ pub async fn only_an_event_at_rest_is_archived_and_then_for_good(store: &Store) 
     let archive = async |epoch| store.archive_event(sale.event, epoch).await.unwrap();
     assert_eq!(archive(sale.epoch).await, Fenced::Done(false), "it sells");
     store.set_event_state(sale.event, EventState::Closed).await.unwrap();
-    assert_eq!(store.archivable(0, 10).await.unwrap(), [], "units are under way");
+    let archivable = async |age_ms, after| store.archivable(age_ms, after, 10).await.unwrap();
+    let none = EventId(0);
+    assert_eq!(archivable(0, none).await, [], "units are under way");
     assert_eq!(archive(sale.epoch).await, Fenced::Done(false));
     store.sell_paid_units(sale.event).await.unwrap();
     store.return_units(sale.event, sale.epoch).await.unwrap();
@@ -24,8 +26,11 @@ pub async fn only_an_event_at_rest_is_archived_and_then_for_good(store: &Store) 
     assert_eq!(archive(sale.epoch).await, Fenced::Done(false), "its unit is not back in the ledger");
     store.markers_done(sale.event, sale.epoch, &[unpaid.order]).await.unwrap();
     assert_eq!(archive(sale.epoch + 1).await, Fenced::EpochMoved { now: sale.epoch });
-    assert_eq!(store.archivable(0, 10).await.unwrap(), [(sale.event, sale.epoch)]);
-    assert_eq!(store.archivable(3_600_000, 10).await.unwrap(), [], "not old enough");
+    let [past] = archivable(0, none).await[..] else { panic!("it is past") };
+    assert_eq!((past.event, past.epoch), (sale.event, sale.epoch));
+    assert!(past.age_ms < 3_600_000, "by its own last change: {} ms", past.age_ms);
+    assert_eq!(archivable(3_600_000, none).await, [], "not old enough");
+    assert_eq!(archivable(0, sale.event).await, [], "the page behind it");
 
     let watched = async || store.events_to_watch().await.unwrap().len();
     let shown = async || store.events_for_gateways().await.unwrap().len();
@@ -34,7 +39,7 @@ pub async fn only_an_event_at_rest_is_archived_and_then_for_good(store: &Store) 
         assert_eq!(archive(sale.epoch).await, Fenced::Done(true));
     }
     assert_eq!((watched().await, shown().await), (0, 0));
-    assert_eq!(store.archivable(0, 10).await.unwrap(), []);
+    assert_eq!(archivable(0, none).await, []);
     assert!(store.event(sale.event).await.unwrap().unwrap().archived);
     let again = store.bump_epoch(sale.event, 0, 0).await;
     assert!(matches!(again, Err(StoreError::Conflict { what: Conflict::EventState })), "{again:?}");
