@@ -67,6 +67,10 @@ conditions! {
     SettleWaits, "settle-waits", "ADR 1", "lua/settle.lua";
     /// Each event has scripts of its own, so that a rebuild opens the fence of its event only.
     FencePerEvent, "fence-per-event", "ADR 2", "shared/stock/src/scripts.rs fenced";
+    /// A worker of another version adds its scripts only where the mark says that the ledger has been compared.
+    JoinMark, "join-mark", "ADR 2", "shared/stock/src/fence.rs join_fence";
+    /// It asks for the mark and loads its scripts on one connection that never reconnects.
+    JoinConnection, "join-connection", "ADR 2", "shared/stock/src/stock/fence.rs join_fence, pinned";
     /// Orders without a key are remembered under their own id by adopt and rebuild.
     KeylessRemembered, "keyless-remembered", "ADR 3", "shared/domain/src/message.rs key_field, lua/adopt.lua";
     /// A closed ledger is not opened or paused by a watch that read the event before it was closed.

@@ -144,6 +144,8 @@ pub struct Instance {
     pub cancels: bool,
     /// Whether another event lives in the same Redis.
     pub neighbour: bool,
+    /// Whether workers of two versions share the Redis.
+    pub versions: bool,
     /// The search stops when it has seen this many states, and says so.
     pub states_max: usize,
 }

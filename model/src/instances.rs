@@ -23,6 +23,7 @@ const BASE: Instance = Instance {
     paying: Paying::Never,
     cancels: true,
     neighbour: false,
+    versions: false,
     states_max: 30_000_000,
 };
 
@@ -72,6 +73,18 @@ pub const SMALL: &[Instance] = &[
         name: "neighbour",
         neighbour: true,
         faults: Faults::of(&[Fault::RedisTail, Fault::RedisRestart]),
+        ..BASE
+    },
+    Instance {
+        name: "versions",
+        versions: true,
+        faults: Faults::of(&[
+            Fault::RedisTail,
+            Fault::RedisRestart,
+            Fault::RedisFlushed,
+            Fault::RebuildCrash,
+            Fault::ForcedRebuild,
+        ]),
         ..BASE
     },
     Instance {
@@ -200,6 +213,22 @@ pub const LARGE: &[Instance] = &[
         ..BASE
     },
     Instance {
+        name: "versions-two-faults",
+        versions: true,
+        rebuilds: 2,
+        cancels: false,
+        faults: Faults::of(&[
+            Fault::RedisTail,
+            Fault::RedisRestart,
+            Fault::RedisFlushed,
+            Fault::RebuildCrash,
+            Fault::ForcedRebuild,
+        ]),
+        faults_max: 2,
+        epoch_max: 4,
+        ..BASE
+    },
+    Instance {
         name: "tail-repeated",
         orders_a_press: 2,
         faults: Faults::of(&[Fault::RedisTail, Fault::Repeat, Fault::ForcedRebuild, Fault::BrokerWiped]),
@@ -285,6 +314,7 @@ pub fn shows(condition: Condition) -> &'static Instance {
         C::CountOrders | C::PoisonRow | C::WholeEntries => "poison",
         C::Standing | C::ClosedIsFinal | C::ReturnAtRest => "closing",
         C::FencePerEvent => "neighbour",
+        C::JoinMark | C::JoinConnection => "versions",
         C::KeylessRemembered => "keyless",
         C::RefusalRemembered => "late",
         C::SnapshotEpoch => "two-rebuilds",

@@ -25,6 +25,7 @@ impl Model {
         State {
             ledger: Ledger {
                 fence_open: true,
+                mark: self.instance.versions,
                 epoch,
                 state,
                 stock: self.instance.stock,

@@ -78,6 +78,7 @@ fn figures(model: &Model, state: &State) -> String {
     let fence = match (ledger.state, ledger.fence_open) {
         (LedgerState::Absent, _) => "no ledger".to_owned(),
         (held, true) => format!("{held:?}"),
+        (held, false) if ledger.mark => format!("{held:?}, fenced, marked"),
         (held, false) => format!("{held:?}, fenced"),
     };
     let claims: Vec<String> = ledger

@@ -60,8 +60,10 @@ pub type Message = List<Entry, JOINED>;
 /// One event in Redis: its keys, and its fence, which is the cache of its two fenced scripts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Ledger {
-    /// Whether `reserve` and `adopt` are loaded.
+    /// Whether `reserve` and `adopt` are loaded, of one version or another: they do the same.
     pub fence_open: bool,
+    /// Whether the mark is loaded by which versions know that the ledger has been compared. Only where there are two.
+    pub mark: bool,
     /// `meta.epoch`, 0 without one.
     pub epoch: u8,
     /// `meta.state`.
@@ -234,8 +236,10 @@ pub enum RebuildStep {
     Open,
     /// Close markers on their own (V3 switched off).
     CloseMarkers,
-    /// Load the fenced scripts.
+    /// Load the fenced scripts, or first the mark where there are two versions.
     Fence,
+    /// Load the fenced scripts behind the mark.
+    Scripts,
 }
 
 /// A rebuild, and what it has read.
@@ -286,6 +290,8 @@ pub struct State {
     pub returning: u8,
     /// Another event of the same Redis is behind its fence.
     pub neighbour_fenced: bool,
+    /// A worker has seen the mark and is about to load its version's scripts.
+    pub joining: bool,
     /// Orders that were ever accepted by `reserve`.
     pub accepted: Orders,
     /// What the client was last told of each press: order + 1, 0 for nothing.

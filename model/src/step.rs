@@ -56,6 +56,12 @@ pub enum Step {
     ReturnUnits(i8),
     /// Another event's rebuild loads the scripts.
     NeighbourRebuilt,
+    /// The watch finds the ledger compared, and no scripts.
+    LookAtMark,
+    /// A worker of the other version finds the ledger compared.
+    OthersLook,
+    /// It loads its scripts.
+    Join,
     /// Redis syncs its file: a restart may come back to this moment.
     Sync,
     /// The database is copied.
@@ -86,6 +92,7 @@ impl Step {
             | Self::Capture(_)
             | Self::Operate(_)
             | Self::SlowWatch(_)
+            | Self::OthersLook
             | Self::Sync
             | Self::Backup => Cause::Choice,
             _ => Cause::Work,
@@ -154,6 +161,9 @@ impl fmt::Display for Step {
             Self::LookAtRest => write!(f, "units: the closed ledger has nothing on its way"),
             Self::ReturnUnits(units) => write!(f, "units: {units} go back to the inventory"),
             Self::NeighbourRebuilt => write!(f, "another event's rebuild loads its scripts"),
+            Self::LookAtMark => write!(f, "watch: finds the mark and no scripts"),
+            Self::OthersLook => write!(f, "a watch of another version: finds the mark"),
+            Self::Join => write!(f, "it loads its scripts"),
             Self::Sync => write!(f, "(the last sync of Redis' file before a restart)"),
             Self::Backup => write!(f, "(the copy of the database that will be restored)"),
             Self::Fault(fault) => write!(f, "FAULT {}", broken(fault)),
@@ -182,7 +192,8 @@ fn rebuild(step: RebuildStep) -> &'static str {
         RebuildStep::Load => "loads claims and keys",
         RebuildStep::Open => "opens",
         RebuildStep::CloseMarkers => "closes markers",
-        RebuildStep::Fence => "loads the scripts",
+        RebuildStep::Fence => "loads the scripts, or their mark",
+        RebuildStep::Scripts => "loads the scripts",
     }
 }
 

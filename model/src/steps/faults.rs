@@ -85,17 +85,19 @@ impl Model {
             out.push((Step::Fault(kind), next));
         };
         let held = state.ledger;
-        fail(Fault::RedisRestart, Ledger { fence_open: false, ..held }, true);
+        fail(Fault::RedisRestart, Ledger { fence_open: false, mark: false, ..held }, true);
         fail(Fault::RedisEmpty, Ledger::default(), true);
-        fail(Fault::RedisFlushed, Ledger { fence_open: held.fence_open, ..Ledger::default() }, false);
+        let scripts = Ledger { fence_open: held.fence_open, mark: held.mark, ..Ledger::default() };
+        fail(Fault::RedisFlushed, scripts, false);
         if let Some(synced) = state.synced {
-            fail(Fault::RedisTail, Ledger { fence_open: false, ..synced }, true);
+            fail(Fault::RedisTail, Ledger { fence_open: false, mark: false, ..synced }, true);
         }
     }
 
     /// The scripts are gone, and with them every connection.
     fn restart(&self, state: &mut State) {
         state.neighbour_fenced = self.instance.neighbour;
+        state.joining &= !self.holds(Condition::JoinConnection);
         if self.holds(Condition::OneConnection) {
             for rebuild in &mut state.rebuilds {
                 if rebuild.step != RebuildStep::Idle {

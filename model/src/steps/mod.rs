@@ -3,6 +3,7 @@
 
 mod faults;
 mod gateway;
+mod join;
 mod orders;
 mod rebuild;
 mod relay;

@@ -20,7 +20,10 @@ impl Model {
             }
             out.push((Step::Rebuild(rebuild.epoch, rebuild.step), next));
         }
-        if !self.healthy(state) {
+        self.join_steps(state, out);
+        if self.needs_scripts(state) {
+            // The watch joins the fence instead.
+        } else if !self.healthy(state) {
             if let Some(next) = self.bump(state, unbounded) {
                 out.push((Step::Bump(next.database.epoch), next));
             }
@@ -90,7 +93,11 @@ impl Model {
                 state.database.close_markers();
                 RebuildStep::Fence
             }
-            RebuildStep::Fence => {
+            RebuildStep::Fence if self.instance.versions => {
+                state.ledger.mark = true;
+                RebuildStep::Scripts
+            }
+            RebuildStep::Fence | RebuildStep::Scripts => {
                 state.ledger.fence_open = true;
                 return false;
             }
