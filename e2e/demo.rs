@@ -52,6 +52,28 @@ fn a_whole_sale_sells_out_and_its_audit_is_clean() {
 }
 
 #[test]
+fn a_sale_on_a_redis_cluster_is_audited_too() {
+    let cluster = fixture::redis_cluster();
+    let places = cluster.places();
+    let mut env = patient(servers(&cluster.nodes()[0], &fixture::vhost(), &fixture::database()));
+    for (name, value) in [("CLUSTER", "true"), ("NODES", &places[1..].join(",")), ("WAIT_REPLICAS", "1")] {
+        env.insert(format!("SPIKE_REDIS_{name}"), value.to_owned());
+    }
+    let dir = fixture::folder("demo");
+    let words = ["demo", "--servers", "--requests", "1000", "--users", "500", "--stock", "100", "--json"];
+    let output = run(&words, &env, &dir);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    let summary: Value = serde_json::from_str(stdout.lines().last().expect("a last line")).expect("JSON");
+    let audit: Vec<i64> =
+        ["S", "R", "L", "F", "K"].map(|letter| summary["audit"][letter].as_i64().unwrap()).into();
+    assert_eq!(audit, [100, 0, 100, 0, 0]);
+    // The line for a person follows the cluster to the event's master.
+    assert!(stdout.contains("redis-cli -c -h "), "{stdout}");
+    assert_eq!(cluster.command(&["GET", "spike:{1}:stock"]).expect("a master"), "0");
+}
+
+#[test]
 fn a_sale_whose_stock_was_tampered_with_fails_its_audit() {
     let redis = fixture::redis();
     let env = patient(servers(&redis, &fixture::vhost(), &fixture::database()));

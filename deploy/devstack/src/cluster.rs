@@ -97,7 +97,7 @@ impl RedisCluster {
         self.nodes[self.master_of(key)?].command(words)
     }
 
-    /// Has the replica of `master` take its place in good order, and waits until it has; returns its number.
+    /// Has the replica of `master` take its place in good order, and waits until every node knows; returns its number.
     ///
     /// # Errors
     /// There is no replica, or it has not within 60 s.
@@ -115,6 +115,13 @@ impl RedisCluster {
             done.then_some(())
         });
         ensure!(done.is_some(), "node {replica} has not taken over from node {master}");
+        let id = self.id(replica)?;
+        self.until("every node knows the new master", |node| {
+            let nodes = node.command(&["CLUSTER", "NODES"])?;
+            // Slots follow the eight fields that every node has.
+            let serves = |line: &str| line.contains("master") && line.split_whitespace().count() > 8;
+            Ok(nodes.lines().any(|line| line.starts_with(&id) && serves(line)))
+        })?;
         Ok(replica)
     }
 
@@ -128,7 +135,7 @@ impl RedisCluster {
         let (from_id, to_id) = (self.id(from)?, self.id(to)?);
         self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])?;
         self.nodes[from].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])?;
-        Ok(SlotMove { cluster: self, slot, from, to, to_id })
+        Ok(SlotMove { cluster: self, key: key.to_owned(), slot, from, to, to_id })
     }
 
     fn id(&self, node: usize) -> anyhow::Result<String> {
@@ -166,7 +173,8 @@ impl RedisCluster {
     }
 
     fn until(&self, what: &str, done: impl Fn(&RedisServer) -> anyhow::Result<bool>) -> anyhow::Result<()> {
-        let all = || self.nodes.iter().all(|node| done(node).unwrap_or(false)).then_some(());
+        let running = || self.nodes.iter().filter(|node| node.pid().is_some());
+        let all = || running().all(|node| done(node).unwrap_or(false)).then_some(());
         match poll(START_DEADLINE, all) {
             Some(()) => Ok(()),
             None => bail!("not within {} s: {what}", START_DEADLINE.as_secs()),
@@ -178,6 +186,7 @@ impl RedisCluster {
 #[derive(Debug)]
 pub struct SlotMove<'a> {
     cluster: &'a RedisCluster,
+    key: String,
     slot: String,
     from: usize,
     to: usize,
@@ -194,7 +203,7 @@ impl SlotMove<'_> {
         self.cluster.nodes[self.from].command(&["MIGRATE", HOST, &port, key, "0", "5000"]).map(drop)
     }
 
-    /// Gives the slot to its new node, on both.
+    /// Gives the slot to its new node, on both, and waits until every other node knows.
     ///
     /// # Errors
     /// Keys are left behind, or as [`RedisServer::command`].
@@ -202,6 +211,11 @@ impl SlotMove<'_> {
         for node in [self.to, self.from] {
             self.cluster.nodes[node].command(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &self.to_id])?;
         }
-        Ok(())
+        let (to, slot) = (self.cluster.nodes[self.to].port(), &self.slot);
+        let sent_on = format!("MOVED {slot} {HOST}:{to}");
+        self.cluster.until("every node knows the slot's new place", |node| {
+            let answer = node.command(&["EXISTS", &self.key]);
+            Ok(node.port() == to || answer.is_err_and(|error| format!("{error:#}").contains(&sent_on)))
+        })
     }
 }

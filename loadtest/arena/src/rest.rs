@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use loadtest::OrderRow;
-use redis::AsyncConnectionConfig;
-use redis::aio::MultiplexedConnection;
-use spike_config::{Config, RedisConfig};
+use spike_config::{Config, RedisConfig, RedisEndpoint};
 use spike_domain::{Conservation, EventId, OrderId, QueuedOrder};
-use spike_stock::Ledger;
+use spike_stock::stock::Timeouts;
+use spike_stock::{Connection, Ledger, Servers};
 use spike_store::Store;
 use tokio::time::{Instant, sleep};
 
@@ -31,7 +30,7 @@ pub struct BothSides {
 
 /// The books of one event: its ledger in Redis and its rows.
 pub struct Books {
-    pub(crate) ledger: Ledger<MultiplexedConnection>,
+    pub(crate) ledger: Ledger<Connection>,
     pub(crate) store: Store,
     pub(crate) event: EventId,
 }
@@ -42,7 +41,10 @@ impl Books {
     /// # Errors
     /// When Redis does not answer.
     pub async fn open(config: &Config, store: Store, event: EventId) -> anyhow::Result<Self> {
-        Ok(Self { ledger: ledger(&config.redis).await?, store, event })
+        let ledger = ledger(&config.redis)?;
+        let answered = ledger.held_epoch(event).await;
+        answered.with_context(|| format!("Redis at {} does not answer", config.redis.url))?;
+        Ok(Self { ledger, store, event })
     }
 
     /// Waits until both are at rest, or patience ends; how long it took since `since`.
@@ -62,22 +64,21 @@ impl Books {
     }
 }
 
-/// A ledger on a connection of its own.
-async fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<MultiplexedConnection>> {
-    anyhow::ensure!(
-        !redis.cluster,
-        "a load test's books are read from one Redis: SPIKE_REDIS_CLUSTER must be false"
-    );
-    let client = redis::Client::open(redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose())?;
+/// A ledger on a connection of its own, to the server or the cluster of the settings.
+fn ledger(redis: &RedisConfig) -> anyhow::Result<Ledger<Connection>> {
+    let url = redis.url.server().context("SPIKE_REDIS_URL is empty")?.expose();
     // The books are read late rather than not at all: a disk that keeps Redis waiting is no fault of the sale.
-    let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
-    Ok(Ledger::new(connection.with_context(|| format!("Redis at {} does not answer", redis.url))?))
+    let patient = Timeouts { command: PATIENCE, ..Timeouts::default() };
+    if redis.cluster {
+        let seeds: Vec<String> = redis.seeds().iter().map(RedisEndpoint::expose).collect();
+        return Ok(Ledger::sharded(Servers::cluster(&seeds)?.connection(patient)?));
+    }
+    Ok(Ledger::new(Servers::one(url)?.connection(patient)?))
 }
 
 /// Waits until nothing is under way any more, or patience ends; how long it took since `since`.
 async fn wait(
-    ledger: &Ledger<MultiplexedConnection>,
+    ledger: &Ledger<Connection>,
     store: &Store,
     event: EventId,
     since: Instant,
@@ -97,11 +98,7 @@ async fn wait(
 }
 
 /// Reads everything there is of the event.
-async fn read(
-    ledger: &Ledger<MultiplexedConnection>,
-    store: &Store,
-    event: EventId,
-) -> anyhow::Result<BothSides> {
+async fn read(ledger: &Ledger<Connection>, store: &Store, event: EventId) -> anyhow::Result<BothSides> {
     let outbox = outbox(ledger, event).await?;
     let meta = ledger.meta(event).await?.context("the event has no ledger")?;
     let stock = meta.stock.context("the ledger has no stock")?;
@@ -148,7 +145,7 @@ pub async fn rows(store: &Store, event: EventId) -> anyhow::Result<Vec<OrderRow>
 }
 
 /// Every order in the outbox.
-async fn outbox(ledger: &Ledger<MultiplexedConnection>, event: EventId) -> anyhow::Result<Vec<QueuedOrder>> {
+async fn outbox(ledger: &Ledger<Connection>, event: EventId) -> anyhow::Result<Vec<QueuedOrder>> {
     let (mut orders, mut after) = (Vec::new(), None);
     loop {
         let page = ledger.entries(event, after, PAGE).await?;

@@ -48,7 +48,8 @@ pub fn by_hand(config: &Config, servers: &Servers, event: EventId) -> String {
         return String::new();
     };
     let number = if matches!(&*redis.path, "" | "0") { String::new() } else { format!(" -n {}", redis.path) };
-    let redis_cli = format!("redis-cli -h {} -p {}{number}", redis.host, redis.port.unwrap_or(6379));
+    let cluster = if config.redis.cluster { " -c" } else { "" };
+    let redis_cli = format!("redis-cli{cluster} -h {} -p {}{number}", redis.host, redis.port.unwrap_or(6379));
     let vhost = &amqp.path;
     let queues = match &servers.stack {
         Some(stack) => {

@@ -14,7 +14,7 @@ use spike_gateway::hot::line::Line;
 use spike_gateway::local::events::{EventLocal, LedgerView};
 use spike_stock::reserve::{Buyer, Decided, Decision};
 use spike_stock::stock::Timeouts;
-use spike_stock::{Opening, Stock};
+use spike_stock::{Opening, Stock, StockError};
 
 use super::core::{HotCore, Wishes};
 
@@ -71,8 +71,7 @@ impl Bench {
     async fn open(&self, epoch: u64) -> Arc<EventLocal> {
         let def = def();
         self.tokio.block_on(async {
-            let ledger = self.stock.for_rebuild(EVENT).await.unwrap();
-            ledger.begin(EVENT, epoch).await.unwrap();
+            let ledger = self.begun(epoch).await;
             ledger.load(EVENT, epoch, &[], &[]).await.unwrap();
             let opening = Opening { state: LedgerState::Open, stock: 100, inflight: 0, cap: 1000, def: &def };
             ledger.open(EVENT, epoch, &opening).await.unwrap();
@@ -80,6 +79,23 @@ impl Bench {
         });
         let view = LedgerView { epoch, state: LedgerState::Open, version: 1, stock: Some(100) };
         Arc::new(EventLocal::new(def, EventState::Open, Some(view), 500, None))
+    }
+
+    /// A rebuild that has taken the ledger; a node that has not heard of a new master yet sends it to the old one.
+    async fn begun(&self, epoch: u64) -> Stock {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let begun = match self.stock.for_rebuild(EVENT).await {
+                Ok(ledger) => ledger.begin(EVENT, epoch).await.map(|_| ledger),
+                Err(error) => Err(error),
+            };
+            match begun {
+                Ok(ledger) => return ledger,
+                Err(error @ StockError::Redis(_)) => assert!(Instant::now() < until, "{error}"),
+                Err(error) => panic!("{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn buy(&self, event: &EventLocal, user: i64) -> Result<Decided, Undecided> {
