@@ -160,6 +160,16 @@ fn a_collector_that_is_away_costs_spans_and_no_buys() {
         let count = text.lines().find_map(|line| line.strip_prefix("spike_trace_spans_failed_total "));
         count.and_then(|count| count.parse::<u64>().ok()).filter(|count| *count > 0)
     });
+    // Turned off while it runs, a press that asks to be recorded is not; turned on, it is.
+    for (words, recorded) in [("off", false), ("0.5", true)] {
+        let put = call(system.gateway_ops, "PUT", "/debug/traces", &[], Some(words));
+        assert_eq!((put.status, put.body), (200, format!("{words}\n").into_bytes()));
+        let (_, token) = system.user();
+        let answer = system.buy(event, &token, &[("traceparent", &client(true).to_string())], None);
+        assert_eq!((answer.status, answer.header("traceresponse").is_some()), (202, recorded), "{words}");
+    }
+    let put = |part: &str| call(worker_ops(&system), "PUT", "/debug/traces", &[], Some(part)).status;
+    assert_eq!((put("1.5"), put("off")), (400, 200));
 }
 
 fn worker_ops(system: &System) -> SocketAddr {
@@ -183,6 +193,7 @@ fn gateway_and_worker_tell_where_time_and_memory_go_and_turn_their_log() {
         assert!(heap["process"]["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{heap}");
         assert!(heap["mimalloc"].is_object(), "{heap}");
 
+        assert_eq!(get("/debug/traces").status, 404, "no collector is set");
         assert_eq!(get("/debug/log").body, b"info,lapin=off\n");
         let put = |level: &str| call(ops, "PUT", "/debug/log", &[], Some(level));
         assert_eq!(put("inof").status, 400);

@@ -11,8 +11,9 @@ use spike_backends::Backends;
 use spike_config::{Config, allowed_cpus};
 use spike_domain::{EventId, clock};
 use spike_store::{DatabaseSettings, Store};
-use spike_telemetry::ops::{self, Check, Ops};
+use spike_telemetry::ops::{self, Check, Knob, Ops};
 use spike_telemetry::{Counter, Counters};
+use spike_trace::Traces;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -195,7 +196,8 @@ impl Sidecar {
         let (relays, idle) = (config.relay.enabled, told_to(stopping.clone()));
         let checks = checks(backends, shared, &seen);
         let debug = config.telemetry.debug_endpoints;
-        let ops = Ops { ready, checks, metrics: Arc::new(move || metrics.text()), debug };
+        let traces = shared.traces.clone().map(sampling_knob);
+        let ops = Ops { ready, checks, metrics: Arc::new(move || metrics.text()), debug, traces };
         let mut others = JoinSet::new();
         others.spawn(named("bridge", exit.serve(control::router(Arc::new(control)))));
         others.spawn(named("follower", follower.run()));
@@ -228,6 +230,15 @@ impl Sidecar {
             tracing::error!("the relay panicked");
         }
     }
+}
+
+/// Turns which traces are recorded.
+fn sampling_knob(traces: Arc<Traces>) -> Knob {
+    let shown = traces.clone();
+    Knob::new(
+        move || shown.sampling().to_string(),
+        move |text| text.parse().map(|sampling| traces.set_sampling(sampling)),
+    )
 }
 
 fn control_of(shared: &Arc<Shared>, backends: &Backends) -> Control {

@@ -8,7 +8,7 @@ use spike_config::Config;
 use spike_metrics::Page;
 use spike_stock::Stock;
 use spike_store::Store;
-use spike_telemetry::ops::{Check, Ops, serve};
+use spike_telemetry::ops::{Check, Knob, Ops, serve};
 use spike_trace::Traces;
 use tokio::net::TcpListener;
 
@@ -54,6 +54,7 @@ pub(crate) async fn open(
             }
         }),
         debug: config.telemetry.debug_endpoints,
+        traces: traces.clone().map(sampling_knob),
     };
     tokio::spawn(async move {
         if let Err(error) = serve(listener, ops, async move { stop.wait().await }).await {
@@ -61,6 +62,15 @@ pub(crate) async fn open(
         }
     });
     Ok(())
+}
+
+/// Turns which traces are recorded.
+fn sampling_knob(traces: Arc<Traces>) -> Knob {
+    let shown = traces.clone();
+    Knob::new(
+        move || shown.sampling().to_string(),
+        move |text| text.parse().map(|sampling| traces.set_sampling(sampling)),
+    )
 }
 
 fn checks(health: &Health, store: &Store, ledger: &Stock) -> Vec<Check> {

@@ -44,7 +44,7 @@ impl<'c> Traced<'c> {
     /// Begins now, where traces are on and the request is a buy.
     #[inline]
     pub fn begin(core: &'c Core, route: Route, headers: &HeaderMap, request_id: &RequestId) -> Option<Self> {
-        let traces = core.shared.traces.as_deref()?;
+        let traces = core.shared.traces.as_deref().filter(|traces| traces.on())?;
         let Route::Buy(event) = route else { return None };
         let parent = trace_context::of(headers);
         let mut context = traces.begin(parent);

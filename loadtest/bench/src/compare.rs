@@ -20,8 +20,10 @@ const OVERLOAD_SECONDS: u32 = 3;
 pub enum Group {
     /// The sold-out answer.
     SoldOut,
-    /// What metrics and tracing cost: the same with the hot path's metrics and without, accepted buys with tracing and without.
+    /// What metrics cost: the same with the hot path's metrics and without.
     Metrics,
+    /// What tracing costs: accepted buys with a collector and without.
+    Tracing,
     /// Accepted buys: CPU, speed, batches.
     Accepted,
     /// Press to committed row.
@@ -71,6 +73,8 @@ pub async fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
     }
     if wanted(Group::Metrics) {
         rows.push(rows::metrics::measure(&fresh(dir).await?, effort).await.context("metrics")?);
+    }
+    if wanted(Group::Tracing) {
         rows.extend(rows::tracing::measure(&fresh(dir).await?, effort).await.context("tracing")?);
     }
     if wanted(Group::Accepted) {

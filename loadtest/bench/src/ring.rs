@@ -63,6 +63,16 @@ pub struct Ring {
     next_user: AtomicI64,
 }
 
+/// A gateway on ports of its own.
+pub struct Beside {
+    /// It.
+    pub process: Process,
+    /// Where it answers.
+    pub at: SocketAddr,
+    /// Its operations port.
+    pub ops: SocketAddr,
+}
+
 impl Ring {
     /// Starts the servers in `dir`, whose servers and logs of an earlier run are removed; they end with this process. Everybody is
     /// told what a comparison needs.
@@ -159,7 +169,7 @@ impl Ring {
         Ok(worker)
     }
 
-    /// The same on ports of its own, beside another one. Returns where it answers.
+    /// The same on ports of its own, beside another one.
     ///
     /// # Errors
     /// As [`Ring::gateway`].
@@ -167,7 +177,7 @@ impl Ring {
         &self,
         cpu: Option<usize>,
         settings: &[(&str, &str)],
-    ) -> anyhow::Result<(Process, SocketAddr)> {
+    ) -> anyhow::Result<Beside> {
         let port = || anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, spike_devstack::free_port()?)));
         let (at, ops) = (port()?, port()?);
         let (listen, ops_listen) = (at.to_string(), ops.to_string());
@@ -176,7 +186,7 @@ impl Ring {
         let env = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut gateway = self.start_with("spike", &["gateway".into()], cpu, env)?;
         gateway.wait_ready(ops, "/readyz").await?;
-        Ok((gateway, at))
+        Ok(Beside { process: gateway, at, ops })
     }
 
     /// Puts `count` sales of `units` each up, one unit a buyer, open in half a second, with a gateway and a worker that leave

@@ -38,8 +38,29 @@ pub struct Ops {
     pub checks: Vec<Check>,
     /// The text of `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Whether `/debug/` answers: the log's level, profiles, the heap.
+    /// Whether `/debug/` answers: the log's level, the traces, profiles, the heap.
     pub debug: bool,
+    /// Which traces are recorded, where there is a collector.
+    pub traces: Option<Knob>,
+}
+
+/// A setting that is turned while the process runs.
+#[derive(Clone)]
+pub struct Knob {
+    pub(crate) get: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) set: Arc<SetKnob>,
+}
+
+type SetKnob = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
+impl Knob {
+    /// `get` says how it stands, `set` turns it or says why not.
+    pub fn new(
+        get: impl Fn() -> String + Send + Sync + 'static,
+        set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { get: Arc::new(get), set: Arc::new(set) }
+    }
 }
 
 /// One dependency and how to ask it.
@@ -95,7 +116,7 @@ pub async fn serve(
 
 /// The routes, for a process that serves them itself.
 pub fn router(ops: Ops) -> Router {
-    let debug = if ops.debug { debug::router() } else { Router::new() };
+    let debug = if ops.debug { debug::router(ops.traces.clone()) } else { Router::new() };
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -187,6 +208,7 @@ mod tests {
             checks,
             metrics: Arc::new(|| "a_total 1\n".to_owned()),
             debug: false,
+            traces: None,
         }
     }
 

@@ -8,7 +8,7 @@
 mod buy;
 mod current;
 mod otlp;
-mod ratio;
+mod sampling;
 mod sink;
 mod span;
 mod transport;
@@ -22,9 +22,10 @@ use spike_metrics::catalogue::common::{TRACE_SPANS_DROPPED, TRACE_SPANS_EXPORTED
 
 pub use buy::{Buy, Stamps};
 pub use current::{Current, current};
-pub use ratio::Ratio;
+pub use sampling::Sampling;
 pub use span::{Kind, Span, Value, new_span_id};
 
+use sampling::AtomicSampling;
 use sink::{Entry, Sink};
 
 /// Longest wait for the last spans at the end of a process.
@@ -54,7 +55,7 @@ pub struct Settings {
 /// The traces of a gateway or a worker.
 #[derive(Debug)]
 pub struct Traces {
-    ratio: Ratio,
+    sampling: AtomicSampling,
     slow: Option<Duration>,
     buys_per_s_max: u32,
     sink: Arc<Sink>,
@@ -68,29 +69,49 @@ impl Traces {
     pub fn start(settings: &Settings) -> std::io::Result<Arc<Self>> {
         let transport = transport::Http::new(&settings.endpoint, otlp::resource(settings));
         Ok(Arc::new(Self {
-            ratio: Ratio::new(settings.ratio),
+            sampling: AtomicSampling::new(Sampling::Part(settings.ratio)),
             slow: settings.slow,
             buys_per_s_max: settings.buys_per_s_max,
             sink: Sink::start(transport, settings.queue_max)?,
         }))
     }
 
+    /// What is recorded now.
+    pub fn sampling(&self) -> Sampling {
+        self.sampling.get()
+    }
+
+    /// Changes it for what begins from now on.
+    pub fn set_sampling(&self, sampling: Sampling) {
+        self.sampling.set(sampling);
+    }
+
+    /// Whether anything may be recorded.
+    #[inline]
+    pub fn on(&self) -> bool {
+        self.sampling.get() != Sampling::Off
+    }
+
     /// The context of a new piece of work: a fresh span in the client's trace, or in a new one. A client's word on whether
-    /// it is recorded is taken.
+    /// it is recorded is taken, unless nothing is.
     pub fn begin(&self, parent: Option<TraceContext>) -> TraceContext {
+        let sampling = self.sampling.get();
         match parent {
-            Some(parent) => parent.at(new_span_id()),
+            Some(parent) => {
+                let sampled = parent.sampled && sampling != Sampling::Off;
+                TraceContext { sampled, ..parent.at(new_span_id()) }
+            }
             None => {
                 let low = fastrand::u64(..);
                 let trace_id = u128::from(fastrand::u64(1..)) << 64 | u128::from(low);
-                TraceContext { trace_id, span_id: new_span_id(), sampled: self.ratio.takes(low) }
+                TraceContext { trace_id, span_id: new_span_id(), sampled: sampling.takes(low) }
             }
         }
     }
 
     /// Whether what ended so is kept although its trace is not recorded.
     pub fn keeps(&self, failed: bool, took: Duration) -> bool {
-        failed || self.slow.is_some_and(|slow| took >= slow)
+        self.on() && (failed || self.slow.is_some_and(|slow| took >= slow))
     }
 
     /// Buys that one core may have recorded in a second.
@@ -100,7 +121,10 @@ impl Traces {
 
     /// Takes over a span that has ended. Never waits.
     pub fn record(&self, span: Span) {
-        self.sink.push(Entry::Span(span));
+        // A trace that another process records ends here while nothing is.
+        if self.on() {
+            self.sink.push(Entry::Span(span));
+        }
     }
 
     /// Takes over a buy that has ended. Never waits.

@@ -98,6 +98,26 @@ fn a_collector_reads_what_is_sent() {
 }
 
 #[test]
+fn turned_off_nothing_is_recorded_whoever_asks_for_it() {
+    let (at, received) = collector();
+    let traces = Traces::start(&settings(format!("http://{at}"))).unwrap();
+    let parent = TraceContext { trace_id: 5, span_id: 6, sampled: true };
+    traces.set_sampling(Sampling::Off);
+    assert!(!traces.on() && !traces.keeps(true, Duration::from_secs(9)));
+    assert!(!traces.begin(Some(parent)).sampled && !traces.begin(None).sampled);
+    traces.record(Span::begin(parent, Kind::Internal, "not this"));
+    traces.set_sampling(Sampling::Part(0.0));
+    assert!(traces.on() && traces.begin(Some(parent)).sampled && !traces.begin(None).sampled);
+    traces.record(Span::begin(parent, Kind::Internal, "but this"));
+    traces.flush();
+    let (_, body) = received.recv_timeout(Duration::from_secs(30)).unwrap();
+    let request = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+    let names: Vec<_> =
+        request.resource_spans[0].scope_spans[0].spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["but this"]);
+}
+
+#[test]
 fn a_parent_decides_whatever_the_ratio() {
     for ratio in [0.0, 1.0] {
         let traces = Traces::start(&Settings { ratio, ..settings("http://127.0.0.1:9".into()) }).unwrap();

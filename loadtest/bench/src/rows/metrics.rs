@@ -6,7 +6,7 @@ use anyhow::Context;
 use super::sold_out::{round_of, sell_out, warm};
 use super::{Effort, say};
 use crate::contender::{Contender, THEIR_CPU, Who};
-use crate::ring::Ring;
+use crate::ring::{Beside, Ring};
 use crate::table::{Better, Row, median};
 use crate::wrk::Press;
 
@@ -64,6 +64,6 @@ pub async fn measure(ring: &Ring, effort: Effort) -> anyhow::Result<Row> {
 
 async fn start(ring: &Ring, who: Who) -> anyhow::Result<Contender> {
     let settings = who.settings().context("a gateway of ours")?;
-    let (process, at) = ring.gateway_beside(Some(THEIR_CPU), settings).await?;
+    let Beside { process, at, .. } = ring.gateway_beside(Some(THEIR_CPU), settings).await?;
     Ok(Contender { process, at })
 }
