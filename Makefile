@@ -94,7 +94,7 @@ model: ## explore the stock protocol: every instance, then every condition switc
 	@cargo run --quiet --package spike-model -- ablate
 
 .PHONY: fuzz-api
-fuzz-api: ## 10,000 and more requests by Schemathesis from the OpenAPI document (EXAMPLES=300 an operation)
+fuzz-api: install-servers ## 10,000 and more requests by Schemathesis from the OpenAPI document (EXAMPLES=300 an operation)
 	@deploy/devstack/install-schemathesis.sh
 	SPIKE_TEST_SCHEMATHESIS="$$PWD/.spike/schemathesis/bin/st" SPIKE_TEST_EXAMPLES="$(or $(EXAMPLES),300)" \
 		cargo test --package spike --test e2e -- --ignored --nocapture fuzz_api
@@ -161,7 +161,7 @@ overload: install-servers ## ten times the load of its peak, open loop; writes d
 	$(SPIKE_LOAD) overload $(ARGS)
 
 .PHONY: timing
-timing: ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
+timing: install-servers ## whether the time of a refused login tells if there is such an account, optimised (some minutes)
 	cargo test --profile soak --package spike --package spike-gateway --test it -- --ignored --nocapture unknown_and_known
 
 CARGO_DENY = 0.20.2
@@ -177,7 +177,7 @@ coverage: install-servers install-peers ## how much of the critical paths the te
 	@deploy/devstack/run-coverage.sh "$$(deploy/devstack/install-cargo-tool.sh cargo-llvm-cov $(CARGO_LLVM_COV))"
 
 .PHONY: crowd
-crowd: ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the store and over HTTP; the books must add up
+crowd: install-servers ## 64 clients, 20,000 operations on ordinary orders of 5 products, on the store and over HTTP; the books must add up
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike-store --test it -- sixty_four_clients
 	SPIKE_TEST_OPERATIONS=20000 cargo test --locked -p spike --test e2e -- sixty_four_clients
 

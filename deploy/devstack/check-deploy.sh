@@ -32,6 +32,10 @@ while IFS= read -r path; do
 done < <(grep -oE '^ +- \./[^:]+' docker-compose.yml | sed 's/^ *- //' \
     | if [ -d deploy/observability ]; then cat; else grep -v '^\./deploy/observability/'; fi)
 
+# Where Grafana is told to look is where the dashboards are.
+folder="$(sed -n 's/^ *path: //p' deploy/observability/grafana/provisioning/dashboards/spike.yml)"
+grep -qF -- "- ./deploy/observability/grafana/dashboards:$folder:ro" docker-compose.yml || fault "docker-compose.yml mounts no dashboards at $folder"
+
 kubectl=kubectl
 [ ! -x .spike/kubectl/kubectl ] || kubectl=.spike/kubectl/kubectl
 bin="$PWD/.spike/kubernetes-validate/bin" built="$PWD/.spike/kubernetes"
@@ -61,6 +65,7 @@ a wrong port|s/containerPort: 8080/containerPort: eighty/
 variables of Services|s/enableServiceLinks: false/enableServiceLinks: true/
 a Service of nobody|s/^(    app.kubernetes.io\/name: )spike-gateway$/\1nobody/
 a part of a CPU for the gateway's cores|s/^( +cpu: )"4"$/\11500m/
+replicas beside an autoscaler|s/^(  )(progressDeadlineSeconds|revisionHistoryLimit): .*/\1replicas: 2/
 liveness that asks dependencies|s/\/livez/\/healthz/
 FAULTS
 

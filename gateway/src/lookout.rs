@@ -3,7 +3,7 @@
 //! It is the gateway that looks, because a worker that is gone cannot say so. Every gateway shows the same; rules take the
 //! greatest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -123,41 +123,47 @@ async fn look_at_ledgers(
     events: &watch::Receiver<Arc<Vec<EventId>>>,
     interval: Duration,
 ) {
+    let mut found: BTreeMap<EventId, Found> = BTreeMap::new();
     loop {
         let active = events.borrow().clone();
-        match look(stock, &active).await {
-            Ok(found) => {
-                let mut inner = seen.inner();
-                (inner.entries, inner.oldest_at_ms, inner.unfenced) = found;
+        found.retain(|event, _| active.contains(event));
+        for &event in active.iter() {
+            // One that cannot be looked at keeps its figures and leaves the others theirs.
+            match look(stock, event).await {
+                Ok(of_event) => drop(found.insert(event, of_event)),
+                Err(error) => {
+                    seen.failed.add(1);
+                    tracing::debug!(%event, %error, "outbox not looked at");
+                }
             }
-            Err(error) => {
-                seen.failed.add(1);
-                tracing::debug!(%error, "outboxes not looked at");
-            }
+        }
+        {
+            let mut inner = seen.inner();
+            inner.entries = found.values().map(|of_event| of_event.entries).sum();
+            inner.oldest_at_ms = found.values().filter_map(|of_event| of_event.oldest_at_ms).min();
+            inner.unfenced =
+                found.iter().filter(|(_, of_event)| !of_event.has_script).map(|(event, _)| *event).collect();
         }
         tokio::time::sleep(interval).await;
     }
 }
 
-/// Entries, when the oldest was accepted, and the events without a script.
-async fn look(
-    stock: &Stock,
-    active: &[EventId],
-) -> Result<(u64, Option<u64>, BTreeSet<EventId>), StockError> {
-    let (mut entries, mut oldest, mut unfenced) = (0, None::<u64>, BTreeSet::new());
-    for &event in active {
-        let length = stock.outbox_length(event).await?;
-        if length > 0 {
-            let first = stock.entries(event, None, 1).await?.entries;
-            let at_ms = first.iter().flat_map(|entry| &entry.orders).map(|order| order.accepted_at_ms).min();
-            oldest = oldest.into_iter().chain(at_ms).min();
-        }
-        entries += length;
-        if !stock.fence_open_now(event).await? {
-            unfenced.insert(event);
-        }
+/// What is seen of one event's ledger.
+struct Found {
+    entries: u64,
+    /// When the oldest entry was accepted, Unix ms.
+    oldest_at_ms: Option<u64>,
+    has_script: bool,
+}
+
+async fn look(stock: &Stock, event: EventId) -> Result<Found, StockError> {
+    let entries = stock.outbox_length(event).await?;
+    let mut oldest_at_ms = None;
+    if entries > 0 {
+        let first = stock.entries(event, None, 1).await?.entries;
+        oldest_at_ms = first.iter().flat_map(|entry| &entry.orders).map(|order| order.accepted_at_ms).min();
     }
-    Ok((entries, oldest, unfenced))
+    Ok(Found { entries, oldest_at_ms, has_script: stock.fence_open_now(event).await? })
 }
 
 async fn look_at_queues(seen: &Seen, broker: Broker, interval: Duration, timeout: Duration) {

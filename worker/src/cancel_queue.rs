@@ -26,10 +26,12 @@ const REST_MAX: Duration = Duration::from_secs(3);
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let timeout = Duration::from_millis(jobs.config.amqp.connect_timeout_ms);
     let mut backoff = Backoff::new(Duration::from_millis(100), REST_MAX);
+    let mut failures: u32 = 0;
     while !stop.asked() {
         match jobs.broker.consumer_of(Inbox::Cancel, PREFETCH, timeout).await {
             Ok(consumer) => {
                 backoff.reset();
+                failures = 0;
                 let onward = Onward::new(jobs.broker.clone(), &jobs.config.amqp, jobs.metrics.clone());
                 let mut cancelling = Cancelling { jobs: &jobs, consumer, onward };
                 match cancelling.run(stop.clone()).await {
@@ -40,7 +42,13 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                     }
                 }
             }
-            Err(error) => tracing::debug!(%error, "cancel queue not reached"),
+            Err(error) => {
+                jobs.metrics.failed(Job::CancelQueue);
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(%error, failures, "cancel queue not reached");
+                }
+            }
         }
         if stop.rest(backoff.next_wait()).await {
             return;

@@ -20,10 +20,12 @@ const REST_MAX: Duration = Duration::from_secs(3);
 pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
     let timeout = Duration::from_millis(jobs.config.amqp.connect_timeout_ms);
     let mut backoff = Backoff::new(Duration::from_millis(100), REST_MAX);
+    let mut failures: u32 = 0;
     while !stop.asked() {
         match jobs.broker.consumer_of(Inbox::Parking, PREFETCH, timeout).await {
             Ok(mut consumer) => {
                 backoff.reset();
+                failures = 0;
                 match empty(&jobs, &mut consumer, stop.clone()).await {
                     Ok(()) => return consumer.close().await,
                     Err(error) => {
@@ -32,7 +34,13 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
                     }
                 }
             }
-            Err(error) => tracing::debug!(%error, "parking queue not reached"),
+            Err(error) => {
+                jobs.metrics.failed(Job::Parking);
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(%error, failures, "parking queue not reached");
+                }
+            }
         }
         if stop.rest(backoff.next_wait()).await {
             return;

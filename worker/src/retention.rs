@@ -23,13 +23,11 @@ pub(crate) async fn run(jobs: Jobs, mut stop: Stop) {
         if age_ms == 0 {
             continue;
         }
-        let round = async {
-            past_events(&jobs, &stop, age_ms).await?;
-            shop_orders(&jobs, &stop, age_ms).await
-        };
-        if let Err(error) = round.await {
-            jobs.metrics.failed(Job::Retention);
-            tracing::warn!(%error, "old orders are not deleted yet");
+        for ended in [past_events(&jobs, &stop, age_ms).await, shop_orders(&jobs, &stop, age_ms).await] {
+            if let Err(error) = ended {
+                jobs.metrics.failed(Job::Retention);
+                tracing::warn!(%error, "old orders are not deleted yet");
+            }
         }
     }
 }
@@ -41,19 +39,28 @@ async fn past_events(jobs: &Jobs, stop: &Stop, age_ms: u64) -> Result<(), StoreE
         let Some(last) = events.last() else { return Ok(()) };
         after = *last;
         for event in events {
-            let (mut orders, mut more) = (0, true);
-            while more && !stop.asked() {
-                let deleted = jobs.store.delete_orders_of(event, age_ms, ORDERS_A_CALL).await?;
-                (orders, more) = (orders + deleted.orders, deleted.more);
-            }
-            if orders > 0 {
-                tracing::info!(%event, orders, "orders of a past event deleted");
+            // An event that is locked leaves those behind it alone.
+            if let Err(error) = orders_of(jobs, stop, event, age_ms).await {
+                jobs.metrics.failed(Job::Retention);
+                tracing::warn!(%event, %error, "orders of a past event are not deleted yet");
             }
         }
         if stop.asked() {
             return Ok(());
         }
     }
+}
+
+async fn orders_of(jobs: &Jobs, stop: &Stop, event: EventId, age_ms: u64) -> Result<(), StoreError> {
+    let (mut orders, mut more) = (0, true);
+    while more && !stop.asked() {
+        let deleted = jobs.store.delete_orders_of(event, age_ms, ORDERS_A_CALL).await?;
+        (orders, more) = (orders + deleted.orders, deleted.more);
+    }
+    if orders > 0 {
+        tracing::info!(%event, orders, "orders of a past event deleted");
+    }
+    Ok(())
 }
 
 async fn shop_orders(jobs: &Jobs, stop: &Stop, age_ms: u64) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use spike_config::Config;
+use spike_config::{Config, Profile};
 use spike_domain::clock;
 use spike_payments::{Callback, Deliver, PaymentProvider, SimulatedProvider, receive, sign};
 use spike_stock::Stock;
@@ -21,6 +21,9 @@ pub(super) use pay::pay;
 /// The provider of this process. Its callbacks do not leave it: they are signed and handed to the function that also
 /// receives those that come over HTTP.
 pub(super) fn provider(config: &Arc<Config>, store: &Store, ledger: &Stock) -> Arc<dyn PaymentProvider> {
+    if config.profile == Profile::Prod {
+        tracing::warn!("payments are simulated: orders are paid, and nobody's money is taken");
+    }
     let late = Duration::from_millis(config.payments.simulated_delay_ms);
     let (books, config, store, ledger) = (store.clone(), config.clone(), store.clone(), ledger.clone());
     let deliver: Deliver = Arc::new(move |callback| {
